@@ -1,0 +1,93 @@
+// The audit record: its final shape, and the events that become one.
+// Not responsible for writing (`log`), chaining (`chain`) or shipping. bunyan formats operational logs; this is not one.
+// Invariant: names and sizes, never values; identifiers of credentials, never credentials.
+import type { FailureClass, FailureCode } from '../shared/errors.ts';
+
+export interface ArgumentShape {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Who and what an event is about; what does not apply is left out. */
+export interface AuditSubject {
+  readonly tenant: string;
+  readonly issuer?: string;
+  readonly subject?: string;
+  readonly credential?: string;
+  readonly client?: string;
+  readonly correlation: string;
+  readonly trace?: string;
+  /** Id of this operation and of the one that caused it (nested calls, egress of a call). */
+  readonly id: string;
+  readonly parent?: string;
+}
+
+export type AuditEvent =
+  | (AuditSubject & {
+      readonly kind: 'call.request';
+      readonly tool: string;
+      readonly bundle: string;
+      readonly args: readonly ArgumentShape[];
+      readonly depth: number;
+    })
+  | (AuditSubject & {
+      readonly kind: 'call.outcome';
+      readonly tool: string;
+      readonly bundle: string;
+      readonly durationMs: number;
+      readonly outcome: 'ok' | 'input_required' | FailureClass;
+      readonly code?: FailureCode;
+      /** Exact reason, for the operator: never a value of an argument, never a secret. */
+      readonly reason?: string;
+      readonly resultBytes?: number;
+    })
+  | (AuditSubject & {
+      readonly kind: 'egress.request';
+      readonly connection: string;
+      readonly method: string;
+      readonly origin: string;
+      readonly attempt: number;
+      readonly lease?: string;
+    })
+  | (AuditSubject & {
+      readonly kind: 'egress.outcome';
+      readonly connection: string;
+      readonly status?: number;
+      readonly outcome: string;
+      readonly durationMs: number;
+    })
+  | (AuditSubject & {
+      readonly kind: 'auth.denied';
+      readonly code: FailureCode;
+      readonly reason: string;
+      readonly address: string;
+    })
+  | (AuditSubject & { readonly kind: 'token.created' | 'token.revoked'; readonly token: string })
+  | (AuditSubject & {
+      readonly kind: 'store.write';
+      readonly scope: 'tenant' | 'subject';
+      readonly action: 'set' | 'delete';
+      readonly bytes: number;
+    })
+  | (AuditSubject & { readonly kind: 'toolset.changed'; readonly bundle: string; readonly tools: number })
+  | (AuditSubject & { readonly kind: 'pool.lost'; readonly bundle: string; readonly reason: string });
+
+/** What every record has around its event. */
+export interface AuditEnvelope {
+  readonly v: 1;
+  /** Rises by one per tenant file. */
+  readonly seq: number;
+  /** SHA-256 (hex) of the previous line of the same file, or 64 zeros. */
+  readonly prev: string;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly time: string;
+  readonly supervisor: string;
+}
+
+export interface AuditLog {
+  /** Resolves when the record is durable as the mode says. Rejects (`audit_unavailable`) when it cannot be: then do not act. */
+  append(event: AuditEvent): Promise<void>;
+  /** Whether a record could be written now. */
+  healthy(): boolean;
+  close(): Promise<void>;
+}

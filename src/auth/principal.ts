@@ -1,0 +1,19 @@
+// Who calls: the verified identity of one request.
+// Not responsible for finding it out (`authenticate`) or for what it may do (`policy`).
+// Invariant: a Principal is only ever made by `authenticate`, from a credential that was verified for exactly this tenant.
+
+export interface Principal {
+  readonly tenant: string;
+  /** Who vouches for the subject: `leasehold` for tokens minted here, else the issuer URL. */
+  readonly issuer: string;
+  readonly subject: string;
+  /** Inbound scopes; `*` stands for all of the tenant (a token minted without scopes). */
+  readonly scopes: ReadonlySet<string>;
+  /** Public id of the credential, for the audit. Never a part of the secret. */
+  readonly credentialId: string;
+}
+
+/** One string that binds a handle (session, cursor, subscription) to its owner. */
+export function ownerKey(principal: Principal): string {
+  return JSON.stringify([principal.tenant, principal.issuer, principal.subject]);
+}

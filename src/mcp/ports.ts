@@ -1,0 +1,62 @@
+// What the protocol needs from the rest of the server, handed to it by the composition root.
+// Not responsible for anything running: types only.
+// Invariant: the protocol decides shapes and codes; authority, limits and execution are behind these ports.
+import type { ToolManifest } from '../boundary/manifest.ts';
+import type { CallOutcome } from '../boundary/outcome.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { Failure } from '../shared/errors.ts';
+
+/** What a client told of itself in this request or session. */
+export interface ClientFacts {
+  readonly name?: string;
+  readonly version?: string;
+  readonly capabilities: { readonly [name: string]: unknown };
+  readonly protocolVersion: string;
+}
+
+/** One request of a verified caller. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly correlation: string;
+  readonly traceparent: string;
+  readonly tracestate?: string;
+  readonly client: ClientFacts;
+}
+
+/** A tool as listed: `listing` is its `tools/list` entry as JSON text. */
+export type ListedTool = Pick<ToolManifest, 'name' | 'inputSchema' | 'scopes'> & { readonly listing: string };
+
+export interface ToolsetView {
+  readonly hash: string;
+  readonly instructions: string | undefined;
+  /** Only what this caller may use, ordered by name. */
+  readonly tools: readonly ListedTool[];
+}
+
+/** A result's JSON bytes, whole or as a stream (large ones are never joined in the supervisor). */
+export type ResultBody = Uint8Array | (AsyncIterable<Uint8Array> & { cancel(): void });
+
+export interface ToolCall {
+  readonly caller: Caller;
+  readonly tool: string;
+  /** JSON text of the arguments object, as the client sent it. */
+  readonly args: Uint8Array;
+  /** Aborts when the client went away or cancelled. */
+  readonly signal: AbortSignal;
+  progress?(update: { progress: number; total?: number; message?: string }): void;
+}
+
+export interface ToolCallResult {
+  readonly outcome: CallOutcome;
+  /** With `ok` only: see `CallOutcome`. */
+  readonly body?: ResultBody;
+}
+
+export interface McpBackend {
+  /** Undefined where the tenant has no toolset (yet). */
+  toolset(caller: Principal): ToolsetView | undefined;
+  /** Settles exactly once; never rejects. An unknown tool is `tool_unknown`, missing scopes `scope_insufficient`. */
+  callTool(call: ToolCall): Promise<ToolCallResult>;
+}
+
+export type { Failure };
