@@ -23,6 +23,8 @@ export interface CompiledServer {
   readonly privateOrigins: readonly string[];
   /** Warm spare pools kept ready. */
   readonly spares: number;
+  /** Limits of tenants that set none of their own. */
+  readonly limits: Limits;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly watch: boolean;
   /** Bodies of `isolation`-relevant opt-outs, logged at start. */

@@ -4,6 +4,9 @@
 import type { ToolManifest } from '../boundary/manifest.ts';
 import type { CompiledTenant } from '../config/compiled.ts';
 import type { EgressPool, ToolsPool } from '../hosts/pool.ts';
+import type { Problem } from '../shared/problem.ts';
+
+export type { Problem };
 
 export interface ToolSpec extends ToolManifest {
   /** The tool's entry in `tools/list`, as JSON text: made once, sent often. */
@@ -21,16 +24,6 @@ export interface Toolset {
   /** Absent where the tenant has no code tools / no declared tools and no connections. */
   readonly code: ToolsPool | undefined;
   readonly egress: EgressPool | undefined;
-}
-
-/** A problem in a tenant's folder that an author can fix. */
-export interface Problem {
-  /** Relative to the estate. */
-  readonly file: string;
-  readonly line?: number;
-  readonly column?: number;
-  readonly reason: string;
-  readonly hint?: string;
 }
 
 export interface Tenant {
