@@ -1,0 +1,126 @@
+// Definitions of tools: one schema gives types, checks and the listing.
+// Not responsible for names (the key in `defineToolset`) or for running: handlers run in a tools thread, bindings in an egress thread.
+// Invariant: everything but `handler` survives JSON; a definition that reads wrong is refused where it stands, with a hint.
+import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import type { Needs, ToolContext } from './context.ts';
+import { requireKnown, requireSchemas, requireText } from './definition-rules.ts';
+import type { Returned } from './result.ts';
+
+type Awaitable<T> = T | Promise<T>;
+
+export interface Annotations {
+  readOnlyHint?: boolean;
+  destructiveHint?: boolean;
+  idempotentHint?: boolean;
+  openWorldHint?: boolean;
+}
+
+export interface Common<I extends TObject, O extends TSchema | undefined> {
+  title?: string;
+  description: string;
+  /** Default: no arguments. */
+  inputSchema?: I;
+  outputSchema?: O;
+  annotations?: Annotations;
+  /** Scopes that a caller must hold; without them the tool is neither listed nor callable. */
+  scopes?: readonly string[];
+  /** Milliseconds. May only lower the tenant's limit. */
+  timeoutMs?: number;
+}
+
+export interface Tool<I extends TObject = TObject, O extends TSchema | undefined = TSchema | undefined> extends Common<I, O> {
+  readonly '~tool': [I, O];
+}
+
+export interface CodeTool<I extends TObject, O extends TSchema | undefined, C extends Needs> extends Common<I, O> {
+  /** Slots of `connections` in tenant.json that the handler uses, with the scopes it needs of the service. */
+  connections?: C;
+  handler(args: Static<I>, ctx: ToolContext<C>): Awaitable<Returned<O>>;
+}
+
+const COMMON_KEYS = ['title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'scopes', 'timeoutMs'];
+const CODE_KEYS = new Set([...COMMON_KEYS, 'connections', 'handler']);
+const BINDING_KEYS = ['connection', 'method', 'path', 'query', 'headers', 'body', 'idempotent', 'scopesNeeded', 'response'];
+const REST_KEYS = new Set([...COMMON_KEYS, ...BINDING_KEYS]);
+
+/** A tool in code. @throws TypeError where the definition reads wrong. */
+export function defineTool<
+  I extends TObject = TObject<{}>,
+  O extends TSchema | undefined = undefined,
+  const C extends Needs = {},
+>(definition: CodeTool<I, O, C>): Tool<I, O> {
+  requireKnown('defineTool', definition, CODE_KEYS);
+  requireText('defineTool', definition, 'description');
+  requireSchemas('defineTool', definition);
+  if (typeof definition.handler !== 'function') throw new TypeError('defineTool: `handler` must be a function.');
+  return seal('code', definition);
+}
+
+type PathParams<P extends string> = P extends `${string}{${infer N}}${infer R}` ? N | PathParams<R> : never;
+type Checked<P extends string, K> = [Exclude<PathParams<P>, K>] extends [never]
+  ? unknown
+  : { 'path parameter is not in inputSchema': Exclude<PathParams<P>, K> };
+
+export interface Bound {
+  /** Slot of `connections` in tenant.json. */
+  connection: string;
+  /** Scopes that the request needs of the service. */
+  scopesNeeded?: readonly string[];
+  /** The request may be repeated without harm, whatever its method. */
+  idempotent?: boolean;
+  response?: {
+    /** JMESPath expression applied to the JSON response. */
+    select?: string;
+    maxBytes?: number;
+  };
+}
+
+export interface RestTool<I extends TObject, O extends TSchema | undefined, P extends string> extends Common<I, O>, Bound {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** RFC 6570 simple expansion: `{name}` is an argument, encoded as one segment. */
+  path: P & Checked<P, keyof Static<I>>;
+  /** Names of arguments, or wire name -> argument. */
+  query?: readonly (keyof Static<I> & string)[] | Record<string, string>;
+  headers?: Record<string, string>;
+  /** Names of arguments that make the JSON body; `rest`: all that stand nowhere else. */
+  body?: readonly (keyof Static<I> & string)[] | 'rest';
+}
+
+/** A declared HTTP request: pure data, run in an egress thread. @throws TypeError where the definition reads wrong. */
+export function rest<I extends TObject = TObject<{}>, O extends TSchema | undefined = undefined, const P extends string = string>(
+  definition: RestTool<I, O, P>,
+): Tool<I, O> {
+  requireKnown('rest', definition, REST_KEYS);
+  for (const name of ['description', 'connection', 'method', 'path'] as const) requireText('rest', definition, name);
+  requireSchemas('rest', definition);
+  return seal('rest', definition);
+}
+
+export interface Toolset {
+  readonly '~toolset': true;
+}
+
+export interface ToolsetDefinition {
+  /** For the model: how the tools belong together. */
+  instructions?: string;
+  /** By name: `^[a-zA-Z0-9_-]{1,64}$`, unique over all toolsets of a tenant. */
+  tools?: Record<string, Tool>;
+}
+
+/** The default export of a file in `tools/`. @throws TypeError where the definition reads wrong. */
+export function defineToolset(definition: ToolsetDefinition): Toolset {
+  requireKnown('defineToolset', definition, new Set(['instructions', 'tools']));
+  for (const [name, tool] of Object.entries(definition.tools ?? {})) {
+    if (typeof tool !== 'object' || tool === null || !Object.hasOwn(tool, '~tool')) {
+      throw new TypeError(`defineToolset: tools.${name} must come from defineTool() or rest().`);
+    }
+  }
+  return Object.freeze({ ...definition, '~toolset': true } as const);
+}
+
+const NO_ARGUMENTS = Object.freeze(Type.Object({}, { additionalProperties: false }));
+
+function seal<I extends TObject, O extends TSchema | undefined>(kind: 'code' | 'rest', definition: Common<I, O>): Tool<I, O> {
+  // The type of `~tool` exists for inference only; at run time it names the kind.
+  return Object.freeze({ inputSchema: NO_ARGUMENTS, ...definition, '~tool': kind }) as unknown as Tool<I, O>;
+}

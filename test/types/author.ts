@@ -1,0 +1,124 @@
+// What compiles and what must not: checked by `tsc -p .` alone, never run.
+import { defineTool, defineToolset, getContext, rest, result, ToolError, Type } from '../../src/index.ts';
+
+// ---- the example of the documentation ---------------------------------------------------------------------------
+const Issue = Type.Object({ number: Type.Integer(), title: Type.String() });
+const Repo = { owner: Type.String({ description: 'Account or organisation' }), repo: Type.String() };
+
+const list_issues = rest({
+  description: 'List the open issues of a repository',
+  inputSchema: Type.Object({ ...Repo, per_page: Type.Optional(Type.Integer({ maximum: 100, default: 20 })) }),
+  outputSchema: Type.Object({ items: Type.Array(Issue) }),
+  connection: 'github',
+  method: 'GET',
+  path: '/repos/{owner}/{repo}/issues',
+  query: ['per_page'],
+  response: { select: '{items: [].{number: number, title: title}}' },
+  annotations: { readOnlyHint: true },
+});
+
+const close_oldest = defineTool({
+  description: 'Close the oldest open issue after asking the user',
+  inputSchema: Type.Object(Repo),
+  outputSchema: Type.Object({ closed: Type.Integer() }),
+  annotations: { destructiveHint: true },
+  scopes: ['issues:write'],
+  connections: { github: { scopes: ['repo'] } },
+  timeoutMs: 20_000,
+  async handler({ owner, repo }, ctx) {
+    const { items } = await ctx.call(list_issues, { owner, repo });
+    const oldest = items.at(-1);
+    if (!oldest) throw new ToolError(`${owner}/${repo} has no open issue`, { code: 'nothing_to_close' });
+    const answer = await ctx.elicit('confirm', {
+      message: `Close #${oldest.number} "${oldest.title}"?`,
+      schema: Type.Object({ yes: Type.Boolean({ title: 'Close it' }) }),
+    });
+    if (answer.action !== 'accept' || !answer.content.yes) throw new ToolError('The user declined', { code: 'declined' });
+    ctx.progress({ progress: 1, total: 2, message: 'closing' });
+    await ctx.connections.github.json(`/repos/${owner}/${repo}/issues/${oldest.number}`, {
+      method: 'PATCH',
+      json: { state: 'closed' },
+    });
+    await remember(oldest.number);
+    return { closed: oldest.number };
+  },
+});
+async function remember(n: number) {
+  const c = getContext();
+  await c.store.subject.set('last_closed', n, { ttlMs: 86_400_000 });
+  c.log.info('closed', { n });
+}
+
+const hello = defineTool({
+  description: 'Greet someone',
+  inputSchema: Type.Object({ name: Type.String() }),
+  handler: ({ name }, ctx) => `Hello, ${name}, from ${ctx.tenant}`,
+});
+
+export default defineToolset({ tools: { hello, list_issues, close_oldest } });
+
+// ---- more that must compile -------------------------------------------------------------------------------------
+export const ping = defineTool({ description: 'No arguments, no result', handler() {} });
+export const full = defineTool({
+  description: 'A full result',
+  handler: () => result({ content: [{ type: 'text', text: 'x' }] }),
+});
+export const byName = defineTool({
+  description: 'A call by name is Json',
+  inputSchema: Type.Object({ note: Type.String({ audit: 'value' }) }),
+  async handler({ note }, ctx) {
+    const answer = await ctx.call('other', { note });
+    return JSON.stringify(answer);
+  },
+});
+
+// ---- what must not compile --------------------------------------------------------------------------------------
+export const wrongPath = rest({
+  description: 'a path parameter that is no argument',
+  inputSchema: Type.Object({ owner: Type.String() }),
+  connection: 'github',
+  method: 'GET',
+  // @ts-expect-error {repo} is not in inputSchema
+  path: '/repos/{owner}/{repo}',
+});
+
+export const wrongResult = defineTool({
+  description: 'a result that does not fit outputSchema',
+  outputSchema: Type.Object({ closed: Type.Integer() }),
+  // @ts-expect-error `closed` is a number
+  handler: () => ({ closed: 'yes' }),
+});
+
+export const wrongSlot = defineTool({
+  description: 'a connection that was not declared',
+  connections: { a: {} },
+  async handler(_args, ctx) {
+    await ctx.connections.a.fetch('/');
+    // @ts-expect-error only `a` is declared
+    await ctx.connections.b.fetch('/');
+  },
+});
+
+export const wrongObject = defineTool({
+  description: 'a plain object without outputSchema',
+  // @ts-expect-error an object needs an outputSchema
+  handler: () => ({ closed: 1 }),
+});
+
+export const wrongQuery = rest({
+  description: 'a query parameter that is no argument',
+  inputSchema: Type.Object({ per_page: Type.Integer() }),
+  connection: 'github',
+  method: 'GET',
+  path: '/',
+  // @ts-expect-error `page` is no argument
+  query: ['page'],
+});
+
+export const wrongCall = defineTool({
+  description: 'a nested call with wrong arguments',
+  async handler(_args, ctx) {
+    // @ts-expect-error `repo` is missing
+    await ctx.call(list_issues, { owner: 'x' });
+  },
+});
