@@ -1,0 +1,96 @@
+// The arrows of the design as data: which room may run what of which other room, and who may use which package.
+// Not responsible for walking imports (`imports.ts`) or judging them (`check.ts`).
+// Invariant: a room that is not named here does not exist; adding one means deciding its arrows in this table.
+
+/** A room is a folder (all files below it, unless a longer name matches) or one file. Paths are relative to the root. */
+export interface Room {
+  /** Rooms whose running parts it may import. */
+  readonly runs: readonly string[];
+  /** Rooms whose types it may import beyond `runs`, `TYPES_FOR_ALL` and, in the supervisor, `CONTRACTS`. */
+  readonly types?: readonly string[];
+  /** Where it lives: code that may be loaded in a worker stands apart from the supervisor's. */
+  readonly side: 'both' | 'supervisor' | 'worker' | 'tenant';
+}
+
+const LEAVES = ['src/boundary', 'src/shared'];
+
+export const ROOMS: { readonly [room: string]: Room } = {
+  // used on both sides of a line
+  'src/shared': { runs: [], side: 'both' },
+  'src/boundary': { runs: ['src/shared'], side: 'both' },
+  // the tool author's API: bundled into tools, so it knows nothing of the server
+  'src/index.ts': { runs: LEAVES, side: 'both' },
+  'src/author': { runs: LEAVES, side: 'both' },
+  // the supervisor, leaves first
+  'src/config': { runs: LEAVES, side: 'supervisor' },
+  'src/vault': { runs: LEAVES, side: 'supervisor' },
+  'src/audit': { runs: LEAVES, side: 'supervisor' },
+  'src/hosts': { runs: LEAVES, side: 'supervisor' },
+  'src/mcp': { runs: LEAVES, side: 'supervisor' },
+  // pure: takes a principal and a tool, gives a verdict; asked again for every nested call
+  'src/auth/policy.ts': { runs: LEAVES, side: 'supervisor' },
+  'src/auth': { runs: [...LEAVES, 'src/auth/policy.ts'], side: 'supervisor' },
+  'src/connections': { runs: [...LEAVES, 'src/vault', 'src/hosts', 'src/audit'], side: 'supervisor' },
+  'src/tenants': { runs: [...LEAVES, 'src/auth/policy.ts', 'src/connections', 'src/hosts', 'src/audit'], side: 'supervisor' },
+  'src/server': { runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/tenants', 'src/connections'], side: 'supervisor' },
+  'src/runtime.ts': {
+    runs: [
+      ...LEAVES,
+      'src/config',
+      'src/vault',
+      'src/audit',
+      'src/hosts',
+      'src/mcp',
+      'src/auth',
+      'src/connections',
+      'src/tenants',
+      'src/server',
+    ],
+    side: 'supervisor',
+  },
+  'src/demo': { runs: LEAVES, side: 'supervisor' },
+  'src/commands': { runs: [...LEAVES, 'src/runtime.ts', 'src/config', 'src/vault', 'src/audit'], side: 'supervisor' },
+  'src/cli.ts': { runs: [...LEAVES, 'src/commands'], side: 'supervisor' },
+  // the worker side
+  'workers/sandbox': { runs: LEAVES, side: 'worker' },
+  'workers/bindings': { runs: LEAVES, side: 'worker' },
+  workers: { runs: [...LEAVES, 'workers/sandbox', 'workers/bindings'], side: 'worker' },
+  // written as a tenant would write it
+  'src/demo/estate': { runs: ['src/index.ts'], side: 'tenant' },
+};
+
+/** Rooms whose types everyone may import, both sides of a line. */
+export const TYPES_FOR_ALL: readonly string[] = LEAVES;
+
+/** Agreements between rooms of the supervisor: every room of it may import their types, never anything that runs. */
+export const CONTRACTS: readonly string[] = [
+  'src/config',
+  'src/mcp/ports.ts',
+  'src/hosts/pool.ts',
+  'src/tenants/tenant.ts',
+  'src/audit/record.ts',
+  'src/auth/principal.ts',
+  'src/vault/stores.ts',
+];
+
+/** Packages (exact, or a scope with `/*`) and built-ins that only the named rooms may import. */
+export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
+  piscina: ['workers'],
+  undici: ['workers'],
+  fastify: ['src/server'],
+  '@fastify/*': ['src/server'],
+  // never-listening child instances of the OAuth plugin
+  '@fastify/oauth2': ['src/connections', 'src/auth'],
+  '@modelcontextprotocol/*': ['src/mcp'],
+  'esbuild-wasm': ['workers'],
+  'node:sqlite': ['src/vault'],
+  'node:worker_threads': ['workers'],
+};
+
+/** File and folder names that say nothing about what is in them. */
+export const EMPTY_NAMES = /^(?:utils?|helpers?|common|misc|stuff|lib)$/;
+
+export const MAX_LINES = 400;
+
+/** Where code of the product lives. */
+export const ROOTS: readonly string[] = ['src', 'workers'];
