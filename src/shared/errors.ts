@@ -141,6 +141,18 @@ export function failure(code: FailureCode, more: Omit<Failure, 'code'> = {}): Fa
   return { code, ...more };
 }
 
+/** Tells a failure from the value that a step gives when it succeeds (which must not have a `code`). */
+export function isFailure(value: object): value is Failure {
+  return 'code' in value && isFailureCode(value.code);
+}
+
+/** The failure as a client may see it. */
+export function withoutDetail(of: Failure): Failure {
+  if (of.detail === undefined) return of;
+  const { detail: _, ...rest } = of;
+  return rest;
+}
+
 const DEFAULT_RETRY_MS = 1000;
 
 /** What the caller should do next, from the table and the failure's own data. */

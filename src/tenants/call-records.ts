@@ -1,0 +1,43 @@
+// The audit records of a call: who asked for what, and how it ended.
+// Not responsible for writing them. Pure.
+// Invariant: argument names and sizes, codes and positions; never a value, a message of the tenant's code, or a secret.
+import type { ArgumentShape, AuditEvent, AuditSubject } from '../audit/record.ts';
+import type { CallOutcome } from '../boundary/outcome.ts';
+import { FAILURES } from '../shared/errors.ts';
+import type { Call } from './call-tree.ts';
+
+export function subjectOf(call: Call): AuditSubject {
+  const { caller, tenant } = call.root;
+  const { principal, client } = caller;
+  return {
+    tenant: tenant.id,
+    issuer: principal.issuer,
+    subject: principal.subject,
+    credential: principal.credentialId,
+    correlation: caller.correlation,
+    trace: caller.traceparent,
+    id: call.id,
+    ...(client.name === undefined ? {} : { client: `${client.name}/${client.version ?? ''}` }),
+    ...(call.parent === undefined ? {} : { parent: call.parent.id }),
+  };
+}
+
+export function requestRecord(call: Call, subject: AuditSubject, args: readonly ArgumentShape[]): AuditEvent {
+  return { ...subject, kind: 'call.request', tool: call.spec.name, bundle: call.root.toolset.hash, args, depth: call.depth };
+}
+
+export function outcomeRecord(call: Call, subject: AuditSubject, outcome: CallOutcome, resultBytes: number | undefined): AuditEvent {
+  const common = {
+    ...subject,
+    kind: 'call.outcome' as const,
+    tool: call.spec.name,
+    bundle: call.root.toolset.hash,
+    durationMs: Math.round((performance.now() - call.startedAt) * 1000) / 1000,
+  };
+  if (outcome.status !== 'error') {
+    return { ...common, outcome: outcome.status, ...(resultBytes === undefined ? {} : { resultBytes }) };
+  }
+  const { code, path, toolCode } = outcome.failure;
+  const reason = toolCode ?? path;
+  return { ...common, outcome: FAILURES[code].class, code, ...(reason === undefined ? {} : { reason }) };
+}

@@ -1,0 +1,141 @@
+// The state of one client request while it runs: the root with its slot, deadline and budget, and the tree of calls in it.
+// Not responsible for running anything (`dispatch`, `host-requests`): it only knows what is under way and stops it.
+// Invariant: the slot is given back once, after the request was answered and no thread works for it any more; a stop
+// reaches every call of the tree, and what does not react within the grace is killed.
+import type { CancelReason } from '../boundary/frames.ts';
+import type { ActiveCall } from '../hosts/pool.ts';
+import type { Caller } from '../mcp/ports.ts';
+import { newCorrelationId } from '../shared/ids.ts';
+import type { Slot } from './admission.ts';
+import type { Tenant, Toolset, ToolSpec } from './tenant.ts';
+
+/** How long a run may take to notice that it was stopped before its thread is terminated. */
+const STOP_GRACE_MS = 500;
+
+/** One tool under way: the client's call, or one that a tool made. */
+export interface Call {
+  readonly root: Root;
+  readonly parent: Call | undefined;
+  readonly spec: ToolSpec;
+  /** Audit id of this operation; the root's is the correlation id. */
+  readonly id: string;
+  readonly depth: number;
+  readonly startedAt: number;
+  /** Set before a request that must not be repeated leaves for an upstream, here or in a nested call. */
+  unsafeSent: boolean;
+}
+
+export class Root {
+  readonly caller: Caller;
+  readonly tenant: Tenant;
+  readonly toolset: Toolset;
+  /** Epoch milliseconds. */
+  readonly deadline: number;
+  #slot: Slot;
+  #live = new Set<ActiveCall>();
+  #onStop = new Set<(reason: CancelReason) => void>();
+  #stopped: CancelReason | undefined;
+  #answered = false;
+  #operations = 0;
+  #deadlineTimer: NodeJS.Timeout;
+  #abort: AbortController | undefined;
+
+  constructor(caller: Caller, tenant: Tenant, toolset: Toolset, slot: Slot, timeoutMs: number) {
+    this.caller = caller;
+    this.tenant = tenant;
+    this.toolset = toolset;
+    this.deadline = Date.now() + timeoutMs;
+    this.#slot = slot;
+    this.#deadlineTimer = setTimeout(() => this.stop('deadline'), timeoutMs);
+  }
+
+  begin(spec: ToolSpec, parent: Call | undefined): Call {
+    return {
+      root: this,
+      parent,
+      spec,
+      id: parent === undefined ? this.caller.correlation : newCorrelationId(),
+      depth: parent === undefined ? 0 : parent.depth + 1,
+      startedAt: performance.now(),
+      unsafeSent: false,
+    };
+  }
+
+  /** Counts one operation of a tool (fetch, call, store, elicit); false when the budget of the request is used up. */
+  spend(): boolean {
+    this.#operations += 1;
+    return this.#operations <= this.tenant.config.limits.operationsPerCall;
+  }
+
+  get stopped(): CancelReason | undefined {
+    return this.#stopped;
+  }
+
+  /** Aborts when the request is stopped: for egress. Made on first use, since most calls never need one. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#stopped !== undefined) this.#abort.abort(this.#stopped);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Calls back at once where the request is already stopped. */
+  onStop(listener: (reason: CancelReason) => void): void {
+    if (this.#stopped === undefined) this.#onStop.add(listener);
+    else listener(this.#stopped);
+  }
+  offStop(listener: (reason: CancelReason) => void): void {
+    this.#onStop.delete(listener);
+  }
+
+  /** A thread begins to work for this request; pair with `ended`. */
+  working(active: ActiveCall): void {
+    this.#live.add(active);
+    if (this.#stopped !== undefined) this.#stopOne(active, this.#stopped);
+  }
+  ended(active: ActiveCall): void {
+    this.#live.delete(active);
+    this.#releaseWhenDone();
+  }
+
+  stop(reason: CancelReason): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = reason;
+    this.#abort?.abort(reason);
+    for (const active of this.#live) this.#stopOne(active, reason);
+    for (const listener of this.#onStop) listener(reason);
+    this.#onStop.clear();
+  }
+
+  /** The client has its answer; whatever still runs is stopped. */
+  answered(): void {
+    this.#answered = true;
+    clearTimeout(this.#deadlineTimer);
+    if (this.#live.size > 0) this.stop('cancelled');
+    this.#releaseWhenDone();
+  }
+
+  #stopOne(active: ActiveCall, reason: CancelReason): void {
+    active.cancel(reason);
+    const kill = setTimeout(() => {
+      if (this.#live.has(active)) active.kill();
+    }, STOP_GRACE_MS);
+    kill.unref();
+  }
+
+  #releaseWhenDone(): void {
+    if (this.#answered && this.#live.size === 0) this.#slot.release();
+  }
+}
+
+/** Marks the call and all that wait for it: a lost worker above it can no longer be called "nothing happened". */
+export function markUnsafe(call: Call): void {
+  for (let at: Call | undefined = call; at !== undefined && !at.unsafeSent; at = at.parent) at.unsafeSent = true;
+}
+
+/** Whether the tool is already under way above this call. */
+export function isCycle(call: Call, tool: string): boolean {
+  for (let at: Call | undefined = call; at !== undefined; at = at.parent) if (at.spec.name === tool) return true;
+  return false;
+}

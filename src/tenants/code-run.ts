@@ -1,0 +1,112 @@
+// One run of a code tool in its tenant's pool: relays what it asks and says, and settles exactly once.
+// Not responsible for records, policy or judging the outcome (`dispatch`), nor for answering requests (`host-requests`).
+// Invariant: the caller is answered by whichever comes first, the outcome or a stop; what comes later is dropped.
+import type { CallContext } from '../boundary/call-context.ts';
+import type { CancelReason } from '../boundary/frames.ts';
+import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts';
+import type { CallOutcome } from '../boundary/outcome.ts';
+import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
+import { type FailureCode, failure } from '../shared/errors.ts';
+import type { Call } from './call-tree.ts';
+
+export interface Ended {
+  readonly outcome: CallOutcome;
+  readonly body?: Body;
+}
+
+export interface Replied {
+  readonly reply: HostReply;
+  readonly body?: Body;
+}
+
+/** What a run needs from around it. */
+export interface RunPorts {
+  /** Answers a request of the running tool; never rejects. */
+  answer(call: Call, ask: HostRequest, body: Uint8Array): Promise<Replied>;
+  notice(call: Call, notice: Notice): void;
+}
+
+const STOPPED: Record<CancelReason, FailureCode> = {
+  cancelled: 'cancelled',
+  deadline: 'deadline_exceeded',
+  drained: 'draining',
+  input_required: 'cancelled',
+};
+
+/** How a call ends that was stopped for `reason` before it had an outcome. */
+export function stoppedOutcome(reason: CancelReason): Ended {
+  return { outcome: { status: 'error', failure: failure(STOPPED[reason]) } };
+}
+
+function contextOf(call: Call): CallContext {
+  const { caller, tenant, deadline } = call.root;
+  const { client, principal } = caller;
+  return {
+    tenant: tenant.id,
+    subject: principal.subject,
+    scopes: [...principal.scopes],
+    requestId: caller.correlation,
+    traceparent: caller.traceparent,
+    depth: call.depth,
+    deadline,
+    ...(caller.tracestate === undefined ? {} : { tracestate: caller.tracestate }),
+    ...(client.name === undefined ? {} : { client: { name: client.name, version: client.version ?? '' } }),
+  };
+}
+
+class CodeRun implements CallSink {
+  readonly #call: Call;
+  readonly #ports: RunPorts;
+  readonly #settle: (ended: Ended) => void;
+  readonly #stop = (reason: CancelReason): void => this.#finish(stoppedOutcome(reason));
+  #active: ActiveCall | undefined;
+  #settled = false;
+
+  constructor(call: Call, ports: RunPorts, settle: (ended: Ended) => void) {
+    this.#call = call;
+    this.#ports = ports;
+    this.#settle = settle;
+  }
+
+  begin(pool: ToolsPool, args: Uint8Array): void {
+    const { root, spec } = this.#call;
+    this.#active = pool.call(spec.name, contextOf(this.#call), args, this);
+    root.working(this.#active);
+    root.onStop(this.#stop);
+  }
+
+  request(request: number, ask: HostRequest, body: Uint8Array): void {
+    if (this.#settled) return;
+    void this.#ports.answer(this.#call, ask, body).then((replied) => {
+      if (!this.#settled) this.#active?.reply(request, replied.reply, replied.body);
+      else cancelBody(replied.body);
+    });
+  }
+
+  notice(notice: Notice): void {
+    if (!this.#settled) this.#ports.notice(this.#call, notice);
+  }
+
+  end(outcome: CallOutcome, body: Body | undefined): void {
+    if (this.#active !== undefined) this.#call.root.ended(this.#active);
+    if (this.#settled) cancelBody(body);
+    else this.#finish(body === undefined ? { outcome } : { outcome, body });
+  }
+
+  #finish(ended: Ended): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#call.root.offStop(this.#stop);
+    this.#settle(ended);
+  }
+}
+
+/** Gives up what is left of a body that nobody will read. */
+export function cancelBody(body: Body | undefined): void {
+  if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
+}
+
+/** Runs the tool; resolves once, never rejects. */
+export function runCode(call: Call, pool: ToolsPool, args: Uint8Array, ports: RunPorts): Promise<Ended> {
+  return new Promise((resolve) => new CodeRun(call, ports, resolve).begin(pool, args));
+}

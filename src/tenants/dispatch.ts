@@ -1,0 +1,196 @@
+// The path of a tool call behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
+// Not responsible for protocol shapes (`mcp/`), for processes (`hosts/`) or for credentials (`connections/`).
+// Invariant: nothing runs without a durable request record; every call settles exactly once, with a coded outcome.
+import type { ArgumentShape, AuditLog } from '../audit/record.ts';
+import { mayUse } from '../auth/policy.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { FetchRequest, Notice } from '../boundary/host-request.ts';
+import type { EgressCall } from '../connections/egress-call.ts';
+import type { McpBackend, ToolCall, ToolCallResult } from '../mcp/ports.ts';
+import { argumentShape } from '../shared/argument-shape.ts';
+import { type Failure, failure, isFailure, withoutDetail } from '../shared/errors.ts';
+import type { ValueStore } from '../vault/stores.ts';
+import type { Admission } from './admission.ts';
+import type { AuthorLog } from './author-log.ts';
+import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
+import { type Call, isCycle, markUnsafe, Root } from './call-tree.ts';
+import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
+import { answerHostRequest, refused } from './host-requests.ts';
+import { judge, withoutRecord } from './judge.ts';
+import type { TenantRegistry, Toolset, ToolSpec } from './tenant.ts';
+import { toolsetView } from './toolset-view.ts';
+
+export interface DispatchPorts {
+  readonly registry: TenantRegistry;
+  readonly admission: Admission;
+  readonly audit: AuditLog;
+  readonly values: ValueStore;
+  readonly egress: EgressCall;
+  readonly log: AuthorLog;
+  /** Positions in a stack of tenant code, as the author knows them. */
+  mapStack(tenant: string, bundle: string, stack: string): string;
+}
+
+export interface Dispatch extends McpBackend {
+  /** Stops what still runs; its callers are told that the server is going down. */
+  stopAll(): void;
+}
+
+/** Progress notifications passed on per call; a tool that floods is heard up to here. */
+const PROGRESS_PER_CALL = 1000;
+
+function failed(reason: Failure): ToolCallResult {
+  return { outcome: { status: 'error', failure: reason } };
+}
+
+export function createDispatch(ports: DispatchPorts): Dispatch {
+  const { registry, admission, audit, log } = ports;
+  const roots = new Set<Root>();
+
+  /** The tool that a caller may use under this name: unknown and forbidden are told apart by the protocol, not here. */
+  function find(toolset: Toolset | undefined, principal: Principal, name: string): ToolSpec | Failure {
+    const spec = toolset?.tools.get(name);
+    if (spec === undefined) return failure('tool_unknown');
+    return mayUse(principal, spec.scopes) ? spec : failure('scope_insufficient', { data: [...(spec.scopes ?? [])] });
+  }
+
+  /** What the tenant must have before the tool can run. */
+  function ready(spec: ToolSpec, toolset: Toolset, connections: ReadonlyMap<string, unknown>, args: Uint8Array, argumentsBytes: number): Failure | undefined {
+    if (args.length > argumentsBytes) {
+      return failure('arguments_too_large', { message: `The arguments have ${args.length} bytes; the limit argumentsBytes is ${argumentsBytes}.` });
+    }
+    const slots = spec.binding === undefined ? Object.keys(spec.connections ?? {}) : [spec.binding.connection];
+    const missing = slots.find((slot) => !connections.has(slot));
+    if (missing !== undefined) return failure('connection_unknown', { message: `The tenant has no connection "${missing}", which the tool needs.` });
+    return (spec.binding === undefined ? toolset.code : toolset.egress) === undefined ? failure('toolset_broken') : undefined;
+  }
+
+  async function callTool(inbound: ToolCall): Promise<ToolCallResult> {
+    const { caller } = inbound;
+    const tenant = registry.get(caller.principal.tenant);
+    const toolset = tenant?.toolset;
+    const spec = find(toolset, caller.principal, inbound.tool);
+    if (isFailure(spec)) return failed(spec);
+    if (tenant === undefined || toolset === undefined) return failed(failure('tool_unknown'));
+    const { connections, limits } = tenant.config;
+    const unready = ready(spec, toolset, connections, inbound.args, limits.argumentsBytes);
+    if (unready !== undefined) return failed(unready);
+    const slot = admission.admit(tenant.id, limits.concurrentCalls);
+    if (isFailure(slot)) return failed(slot);
+
+    const root = new Root(caller, tenant, toolset, slot, Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs));
+    const cancel = (): void => root.stop('cancelled');
+    inbound.signal.addEventListener('abort', cancel, { once: true });
+    if (inbound.signal.aborted) cancel();
+    roots.add(root);
+    const done = (): void => {
+      inbound.signal.removeEventListener('abort', cancel);
+      roots.delete(root);
+      root.answered();
+    };
+    const result = await run(root.begin(spec, undefined), inbound.args, inbound.progress);
+    if (result.body === undefined || result.body instanceof Uint8Array) {
+      done();
+      return result;
+    }
+    return { outcome: result.outcome, body: heldUntilRead(result.body, done) };
+  }
+
+  /** One call of the tree: recorded, run, judged, recorded. Never rejects. */
+  async function run(call: Call, args: Uint8Array, progress?: ToolCall['progress']): Promise<ToolCallResult> {
+    const subject = subjectOf(call);
+    const shape: readonly ArgumentShape[] = argumentShape(args);
+    try {
+      await audit.append(requestRecord(call, subject, shape));
+    } catch {
+      return failed(failure('audit_unavailable'));
+    }
+    const { stopped } = call.root;
+    const ended = stopped === undefined ? await perform(call, args, progress) : stoppedOutcome(stopped);
+    const facts = { unsafeSent: call.unsafeSent, repeatable: call.spec.repeatable };
+    const outcome = judge(ended.outcome, facts);
+    if (outcome.status === 'error') tellAuthor(call, outcome.failure);
+    try {
+      await audit.append(outcomeRecord(call, subject, outcome, ended.body instanceof Uint8Array ? ended.body.length : undefined));
+    } catch {
+      cancelBody(ended.body);
+      return { outcome: withoutRecord(facts) };
+    }
+    if (outcome.status === 'error') return failed(withoutDetail(outcome.failure));
+    return ended.body === undefined ? { outcome } : { outcome, body: ended.body };
+  }
+
+  function perform(call: Call, args: Uint8Array, progress: ToolCall['progress']): Promise<Ended> {
+    const { toolset } = call.root;
+    if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding.connection, args);
+    if (toolset.code === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });
+    return runCode(call, toolset.code, args, runPorts(progress));
+  }
+
+  function runPorts(progress: ToolCall['progress']): RunPorts {
+    let last = Number.NEGATIVE_INFINITY;
+    let count = 0;
+    return {
+      answer: (call, ask, body) => answerHostRequest({ audit, values: ports.values, fetch, nested }, call, ask, body),
+      notice: (call, notice: Notice) => {
+        if (notice.kind === 'log') {
+          log.write(call.root.tenant.id, logLine(call, notice.level, notice.message, notice.fields));
+          return;
+        }
+        // MCP: the value MUST increase with each notification of one token.
+        if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) return;
+        last = notice.progress;
+        count += 1;
+        const { kind: _, ...update } = notice;
+        progress(update);
+      },
+    };
+  }
+
+  async function nested(parent: Call, tool: string, args: Uint8Array): Promise<Replied> {
+    const { root } = parent;
+    const { limits, connections } = root.tenant.config;
+    const spec = find(root.toolset, root.caller.principal, tool);
+    if (isFailure(spec)) return refused(spec);
+    if (isCycle(parent, spec.name)) return refused(failure('call_cycle', { message: `The tool "${spec.name}" called itself through other tools.` }));
+    if (parent.depth >= limits.nestingDepth) {
+      return refused(failure('depth_limit', { message: `The call has reached its limit nestingDepth (${limits.nestingDepth}).` }));
+    }
+    const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
+    if (unready !== undefined) return refused(unready);
+    const { outcome, body } = await run(root.begin(spec, parent), args);
+    switch (outcome.status) {
+      case 'ok':
+        return { reply: { status: 'ok' }, ...(body === undefined ? {} : { body }) };
+      case 'error':
+        return refused(outcome.failure);
+      case 'input_required':
+        return refused(failure('elicit_unsupported'));
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  async function fetch(call: Call, ask: FetchRequest, body: Uint8Array): Promise<Replied> {
+    if (!Object.hasOwn(call.spec.connections ?? {}, ask.connection)) {
+      return refused(failure('connection_unknown', { message: `The tool does not declare the connection "${ask.connection}".` }));
+    }
+    const sent = await egress(call, ask.connection, { kind: 'fetch', request: ask }, body);
+    if (!sent.ok) return refused(withoutDetail(sent.failure));
+    return { reply: { status: 'ok', http: sent.http }, ...(sent.body === undefined ? {} : { body: sent.body }) };
+  }
+
+  async function runBinding(call: Call, connection: string, args: Uint8Array): Promise<Ended> {
+    const sent = await egress(call, connection, { kind: 'binding', tool: call.spec.name }, args);
+    if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };
+    return { outcome: { status: 'ok' }, ...(sent.body === undefined ? {} : { body: sent.body }) };
+  }
+
+  return {
+    toolset: (principal) => toolsetView(registry.get(principal.tenant)?.toolset, principal),
+    callTool,
+    stopAll() {
+      for (const root of roots) root.stop('drained');
+    },
+  };
+}
