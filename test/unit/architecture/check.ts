@@ -50,12 +50,20 @@ function judgeRelative(file: SourceFile, one: Import, known: ReadonlySet<string>
   return allowed.some((room) => within(target, room)) ? undefined : `takes a type of ${target}, which is no contract`;
 }
 
-/** One cycle per group of files that reach each other, as the path that closes it. */
+/**
+ * One cycle per group of files that reach each other, as the path that closes it. Types may refer to each other within a room
+ * (a tool names its context, the context names tools); what runs may not, and across rooms nothing may.
+ */
 function cycles(files: readonly SourceFile[]): string[] {
   const edges = new Map<string, string[]>();
   for (const file of files) {
-    const relative = file.imports.filter((one) => one.specifier?.startsWith('.'));
-    edges.set(file.path, [...new Set(relative.map((one) => resolveRelative(file.path, one.specifier as string)))]);
+    const targets = new Set<string>();
+    for (const one of file.imports) {
+      if (!one.specifier?.startsWith('.')) continue;
+      const target = resolveRelative(file.path, one.specifier);
+      if (!one.typeOnly || roomOf(target) !== roomOf(file.path)) targets.add(target);
+    }
+    edges.set(file.path, [...targets]);
   }
   const state = new Map<string, 'open' | 'done'>();
   const trail: string[] = [];

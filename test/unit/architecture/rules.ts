@@ -13,14 +13,15 @@ export interface Room {
 }
 
 const LEAVES = ['src/boundary', 'src/shared'];
+const CHECKS = [...LEAVES, 'workers/arguments.ts', 'workers/schema-check.ts'];
 
 export const ROOMS: { readonly [room: string]: Room } = {
   // used on both sides of a line
   'src/shared': { runs: [], side: 'both' },
   'src/boundary': { runs: ['src/shared'], side: 'both' },
   // the tool author's API: bundled into tools, so it knows nothing of the server
-  'src/index.ts': { runs: LEAVES, side: 'both' },
   'src/author': { runs: LEAVES, side: 'both' },
+  'src/index.ts': { runs: [...LEAVES, 'src/author'], side: 'both' },
   // the supervisor, leaves first
   'src/config': { runs: LEAVES, side: 'supervisor' },
   'src/vault': { runs: LEAVES, side: 'supervisor' },
@@ -31,7 +32,12 @@ export const ROOMS: { readonly [room: string]: Room } = {
   'src/auth/policy.ts': { runs: LEAVES, side: 'supervisor' },
   'src/auth': { runs: [...LEAVES, 'src/auth/policy.ts'], side: 'supervisor' },
   'src/connections': { runs: [...LEAVES, 'src/vault', 'src/hosts', 'src/audit'], side: 'supervisor' },
-  'src/tenants': { runs: [...LEAVES, 'src/auth/policy.ts', 'src/connections', 'src/hosts', 'src/audit'], side: 'supervisor' },
+  // the file of an author's log: written by the server, read by `leasehold logs`
+  'src/tenants/author-log.ts': { runs: LEAVES, side: 'supervisor' },
+  'src/tenants': {
+    runs: [...LEAVES, 'src/auth/policy.ts', 'src/tenants/author-log.ts', 'src/connections', 'src/hosts', 'src/audit'],
+    side: 'supervisor',
+  },
   'src/server': { runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/tenants', 'src/connections'], side: 'supervisor' },
   'src/runtime.ts': {
     runs: [
@@ -49,12 +55,18 @@ export const ROOMS: { readonly [room: string]: Room } = {
     side: 'supervisor',
   },
   'src/demo': { runs: LEAVES, side: 'supervisor' },
-  'src/commands': { runs: [...LEAVES, 'src/runtime.ts', 'src/config', 'src/vault', 'src/audit'], side: 'supervisor' },
+  'src/commands': {
+    runs: [...LEAVES, 'src/runtime.ts', 'src/config', 'src/vault', 'src/audit', 'src/tenants/author-log.ts'],
+    side: 'supervisor',
+  },
   'src/cli.ts': { runs: [...LEAVES, 'src/commands'], side: 'supervisor' },
-  // the worker side
-  'workers/sandbox': { runs: LEAVES, side: 'worker' },
-  'workers/bindings': { runs: LEAVES, side: 'worker' },
-  workers: { runs: [...LEAVES, 'workers/sandbox', 'workers/bindings'], side: 'worker' },
+  // the worker side: what both kinds of thread use, then one room per kind, then the entries
+  'workers/arguments.ts': { runs: [...LEAVES, 'workers/schema-check.ts'], side: 'worker' },
+  'workers/schema-check.ts': { runs: LEAVES, side: 'worker' },
+  'workers/sandbox': { runs: [...CHECKS, 'src/index.ts', 'src/author'], side: 'worker' },
+  'workers/bindings': { runs: CHECKS, side: 'worker' },
+  'workers/bundler': { runs: LEAVES, side: 'worker' },
+  workers: { runs: [...CHECKS, 'workers/sandbox', 'workers/bindings', 'workers/bundler'], side: 'worker' },
   // written as a tenant would write it
   'src/demo/estate': { runs: ['src/index.ts'], side: 'tenant' },
 };
@@ -76,7 +88,8 @@ export const CONTRACTS: readonly string[] = [
 /** Packages (exact, or a scope with `/*`) and built-ins that only the named rooms may import. */
 export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   piscina: ['workers'],
-  undici: ['workers'],
+  // egress; and the CLI as a client of a running server
+  undici: ['workers', 'src/commands/mcp-client.ts'],
   fastify: ['src/server'],
   '@fastify/*': ['src/server'],
   // never-listening child instances of the OAuth plugin
