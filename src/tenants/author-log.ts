@@ -96,9 +96,8 @@ class FileAuthorLog implements AuthorLog {
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const batch = [...this.#waiting];
-    this.#waiting.clear();
-    this.#writing = this.#writing.then(() => this.#store(batch));
+    // What waits is taken when its turn comes: behind a slow disk lines stay in `#waiting`, where their number is bounded.
+    this.#writing = this.#writing.then(() => this.#store());
     return this.#writing;
   }
 
@@ -107,7 +106,9 @@ class FileAuthorLog implements AuthorLog {
     await this.flush();
   }
 
-  async #store(batch: readonly (readonly [string, Waiting])[]): Promise<void> {
+  async #store(): Promise<void> {
+    const batch = [...this.#waiting];
+    this.#waiting.clear();
     for (const [tenant, waiting] of batch) {
       try {
         const file = authorLogFile(this.#dataDir, tenant);
