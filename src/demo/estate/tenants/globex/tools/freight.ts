@@ -35,11 +35,10 @@ const quote = defineTool({
   outputSchema: Type.Object({ price: Type.Number(), currency: Type.String() }),
   annotations: { readOnlyHint: true },
   async handler({ km, currency }, ctx) {
-    const home = String(ctx.vars['currency']);
-    const price = km * Number(ctx.vars['pricePerKm']);
-    if (currency === home) return { price: cents(price), currency };
+    const price = km * Number(ctx.vars['eurosPerKm']);
+    if (currency === 'EUR') return { price: cents(price), currency };
     // A tool of a *.binding.json is called by its name, and its answer is plain JSON.
-    const { rates } = (await ctx.call('exchange_rates', { base: home, symbols: [currency] })) as {
+    const { rates } = (await ctx.call('exchange_rates', { base: 'EUR', symbols: [currency] })) as {
       rates: Record<string, number>;
     };
     const rate = rates[currency];
