@@ -35,7 +35,7 @@ export function failureOf(outcome: Exclude<EgressOutcome, { status: 'ok' }>, sta
     }
     case 'upstream_error':
     case 'denied':
-      return outcome.failure;
+      return outcome.failure as Failure; // checked with the frame; its `data` was parsed from JSON
     default:
       return outcome satisfies never;
   }
@@ -55,7 +55,7 @@ export function stoppedFailure(signal: AbortSignal): Failure {
 
 /** 429 is an upstream that works and asks for less: waiting is Retry-After's business, not the breaker's. */
 export function verdictOf(outcome: EgressOutcome, signal: AbortSignal): Verdict {
-  if (outcome.status === 'denied' || signal.aborted) return 'neutral';
+  if (outcome.status === 'denied' || (signal.aborted && signal.reason !== 'deadline')) return 'neutral';
   if (outcome.status !== 'transient') return 'success';
   return outcome.http?.status === 429 ? 'success' : 'failure';
 }
