@@ -1,0 +1,42 @@
+// What a run of the benchmark does: how long, how often, which parts.
+// Not responsible for running it.
+// Invariant: `--quick` changes durations and counts only, never what is measured or how.
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  readonly json: boolean;
+  readonly quick: boolean;
+  /** Parts to run; all where none is named. */
+  readonly only: ReadonlySet<string>;
+  readonly rounds: number;
+  readonly connections: number;
+  readonly warmupMs: number;
+  readonly measureMs: number;
+  /** First calls, threads and restarts per figure. */
+  readonly samples: number;
+  /** Tenants of the large estate. */
+  readonly tenants: number;
+}
+
+export const PARTS = ['echo', 'listing', 'payload', 'start', 'memory', 'recovery', 'tenants'] as const;
+
+export function readOptions(argv: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      json: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: [] },
+      tenants: { type: 'string' },
+    },
+  });
+  const only = new Set(values.only);
+  for (const part of only) {
+    if (!(PARTS as readonly string[]).includes(part)) throw new Error(`--only ${part}: there are ${PARTS.join(', ')}`);
+  }
+  const given = values.tenants === undefined ? {} : { tenants: Number(values.tenants) };
+  const fixed = { json: values.json, quick: values.quick, only, connections: 32, ...given };
+  return values.quick
+    ? { rounds: 2, warmupMs: 700, measureMs: 1300, samples: 5, tenants: 200, ...fixed }
+    : { rounds: 5, warmupMs: 2000, measureMs: 5000, samples: 20, tenants: 10_000, ...fixed };
+}

@@ -1,0 +1,26 @@
+// @modelcontextprotocol/server behind Fastify, 2026-07-28: Fastify's parsed body passed in, JSON answers, low-level Server.
+import { createMcpHandler, Server } from '@modelcontextprotocol/server';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import Fastify from 'fastify';
+import { ready, tools } from './ready.js';
+
+const listed = Object.entries(tools).map(([name, { description, inputSchema }]) => ({ name, description, inputSchema }));
+const handler = createMcpHandler(
+  () => {
+    const server = new Server({ name: 'sdk-v2-fastify', version: '2.4.0' }, { capabilities: { tools: {} } });
+    server.setRequestHandler('tools/list', () => ({ tools: listed }));
+    server.setRequestHandler('tools/call', ({ params }) => ({
+      content: [{ type: 'text', text: tools[params.name].run(params.arguments) }],
+    }));
+    return server;
+  },
+  { responseMode: 'json' },
+);
+const serve = toNodeHandler(handler);
+
+const app = Fastify();
+app.post('/mcp', async (request, reply) => {
+  reply.hijack();
+  await serve(request.raw, reply.raw, request.body);
+});
+ready(`${await app.listen({ port: 0, host: '127.0.0.1' })}/mcp`);
