@@ -19,6 +19,7 @@ export interface BenchOptions {
 }
 
 export const PARTS = ['echo', 'listing', 'payload', 'start', 'memory', 'recovery', 'tenants'] as const;
+export type Part = (typeof PARTS)[number];
 
 export function readOptions(argv: readonly string[]): BenchOptions {
   const { values } = parseArgs({

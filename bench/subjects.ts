@@ -52,10 +52,10 @@ export class Estate {
   }
 
   /** The bench tenant again under another name. */
-  async addTenant(id: string, tenant: object = {}): Promise<void> {
+  async addTenant(id: string, tenant?: object): Promise<void> {
     const dir = join(this.dir, 'tenants', id);
     await cp(join(ESTATE, 'tenants/bench'), dir, { recursive: true });
-    await writeFile(join(dir, 'tenant.json'), JSON.stringify(tenant));
+    if (tenant) await writeFile(join(dir, 'tenant.json'), JSON.stringify(tenant));
   }
 
   async token(tenant: string): Promise<string> {

@@ -1,0 +1,70 @@
+// Makes dist/ from the sources: what `npm run build` runs and what the package ships.
+// Not responsible for checking (lint, types of tests): `.ci/run` does.
+// Invariant: dist/ has the layout of the checkout (dist/src, dist/workers), so that the same relative paths hold in both. Each
+// entry of workers/ is one file: how much a thread loads decides how fast it starts and what it weighs.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild-wasm';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+
+/** Built beside it and swapped in at the end: whoever runs from dist/ meanwhile keeps a whole one. */
+const staging = join(root, 'dist.new');
+
+const ENTRIES = ['host', 'tools', 'egress', 'bundler'];
+/** Found at run time by path: Piscina starts its own worker file, esbuild its own WebAssembly. */
+const EXTERNAL = ['piscina', 'esbuild-wasm'];
+
+function compile(): void {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  execFileSync(process.execPath, [tsc, '-p', join(root, '.ci/tsconfig.build.json'), '--outDir', staging], { stdio: 'inherit' });
+}
+
+/** CommonJS packages that end up in an ES module still say `require('node:…')`. */
+const REQUIRE = "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);";
+
+async function bundleWorkers(): Promise<void> {
+  for (const entry of ENTRIES) {
+    const options = {
+      entryPoints: [join(root, 'workers', `${entry}.ts`)],
+      outfile: join(staging, 'workers', `${entry}.js`),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node24',
+      external: EXTERNAL,
+      legalComments: 'none',
+      // Names stay: they are what a stack trace of a thread has to say.
+      minifyWhitespace: true,
+      minifySyntax: true,
+      charset: 'utf8',
+      logLevel: 'warning',
+      tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+    } as const;
+    const first = await build({ ...options, write: false });
+    const needsRequire = first.outputFiles[0]?.text.includes('Dynamic require of') === true;
+    await build({ ...options, ...(needsRequire ? { banner: { js: REQUIRE } } : {}) });
+  }
+}
+
+/** What is read as it stands: estates (tool code is bundled where it is used, from TypeScript) and everything but TypeScript. */
+function copyAssets(): void {
+  for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
+    const from = join(entry.parentPath, entry.name);
+    const path = from.slice(root.length);
+    const verbatim = path.startsWith('src/demo/estate/') || path.includes('/templates/');
+    if (!entry.isFile() || path.includes('/node_modules/') || (path.endsWith('.ts') && !verbatim)) continue;
+    mkdirSync(dirname(join(staging, path)), { recursive: true });
+    copyFileSync(from, join(staging, path));
+  }
+}
+
+rmSync(staging, { recursive: true, force: true });
+compile();
+await bundleWorkers();
+copyAssets();
+rmSync(dist, { recursive: true, force: true });
+renameSync(staging, dist);
