@@ -33,7 +33,7 @@ export interface WireProblem {
 /** A certificate that does not fit will not fit the next time either. */
 const CERTIFICATE = /^(?:CERT_|DEPTH_ZERO|ERR_TLS_|ERR_SSL_|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 /** Answers that no repetition makes better. */
-const MALFORMED = /^(?:HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH)/;
+const MALFORMED = /^(?:HPE_|HTTPParserError$|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH)/;
 
 export function outcomeOfWire({ sent, code, detail }: WireProblem, maxBytes: number): EgressOutcome {
   switch (code) {
