@@ -1,0 +1,116 @@
+// Builds the wall around tenant code in this thread: after `lockdown()` only what the allow-list names is reachable.
+// Not responsible for what a thread cannot contain (memory, native loops, engine bugs): limits, the watchdog and the process wall do.
+// Invariant: runs once, before any tenant code, after everything the thread will ever load is loaded.
+import { registerHooks } from 'node:module';
+import { setPriority } from 'node:os';
+import { MessagePort } from 'node:worker_threads';
+import { LANGUAGE_GLOBALS, PLATFORM_GLOBALS, REMOVED_STATICS, type ReplacedGlobal } from './allow-list.ts';
+import { atomicsFacade, cryptoFacade, performanceFacade, processFacade } from './facades.ts';
+import { ToolHeaders } from './headers.ts';
+
+/** Below the host's main thread, so that a spinning tool cannot keep frames from moving. Linux reads 0 as the calling thread. */
+const NICENESS = 5;
+/** What a thread may still have been given; dropped one by one, since a scope that does not exist throws. */
+const SCOPES = ['fs', 'fs.read', 'fs.write', 'child', 'worker', 'wasi', 'addon', 'addons', 'ffi', 'inspector', 'net'];
+
+/** @param toolConsole Own console; it writes to the log of the call that is running. */
+export function lockdown(toolConsole: object): void {
+  lowerPriority();
+  silence();
+  closeModuleLoading();
+  dropPermissions();
+  const facades: Record<ReplacedGlobal, unknown> = {
+    console: toolConsole,
+    process: processFacade(),
+    performance: performanceFacade(),
+    crypto: cryptoFacade(),
+    Headers: ToolHeaders,
+    Atomics: atomicsFacade(),
+  };
+  freezePlatform();
+  clearGlobals();
+  for (const [name, value] of Object.entries(facades)) {
+    // Atomics is the one that code outside the sandbox goes on using in this thread.
+    const fixed = name === 'Atomics';
+    Object.defineProperty(globalThis, name, { value, writable: !fixed, configurable: !fixed, enumerable: false });
+  }
+}
+
+function lowerPriority(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(0, NICENESS);
+  } catch {
+    // A kernel or container that does not allow it: fairness is weaker, nothing else.
+  }
+}
+
+/** Warnings would go to the streams of the process, unbounded. */
+function silence(): void {
+  process.removeAllListeners('warning');
+}
+
+/** Every later `import()` and `require` of this thread fails, whatever text it was compiled from and whoever calls it. */
+function closeModuleLoading(): void {
+  const refuse = (): never => {
+    throw new Error('import() is not available in tools: import at the top of the file, so that it is bundled.');
+  };
+  registerHooks({ resolve: refuse, load: refuse });
+}
+
+function dropPermissions(): void {
+  const permission = process.permission as { drop?: (scope: string) => void } | undefined;
+  if (permission?.drop === undefined) return;
+  for (const scope of SCOPES) {
+    try {
+      permission.drop(scope);
+    } catch {
+      // Not a scope of this Node version.
+    }
+  }
+}
+
+/**
+ * Node's own objects in this thread (ports, timers, signals) are instances of these classes or inherit from them. Some of their
+ * methods stand under symbols that anybody can list, and are called with the object as `this`: one replaced method would be handed
+ * the pool's port.
+ */
+function freezePlatform(): void {
+  for (const name of PLATFORM_GLOBALS) {
+    const value: unknown = (globalThis as Record<string, unknown>)[name];
+    for (const removed of REMOVED_STATICS[name] ?? []) Reflect.deleteProperty(value as object, removed);
+    freezeClass(value);
+  }
+  freezeClass(MessagePort);
+  const timer = setTimeout(() => undefined, 0);
+  const immediate = setImmediate(() => undefined);
+  for (const value of [timer, immediate]) freezeClass((value as object).constructor);
+  clearTimeout(timer);
+  clearImmediate(immediate);
+}
+
+/** A constructor, its prototype, and theirs up to the language's own. */
+function freezeClass(value: unknown): void {
+  if (typeof value !== 'function') return;
+  const prototype: unknown = value.prototype;
+  if (isLanguage(value)) return;
+  Object.freeze(value);
+  for (let at = prototype; typeof at === 'object' && at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    if (at === Uint8Array.prototype || at === Error.prototype) break;
+    Object.freeze(at);
+    const constructor: unknown = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
+    if (typeof constructor === 'function' && !isLanguage(constructor)) Object.freeze(constructor);
+  }
+}
+
+function isLanguage(value: unknown): boolean {
+  return LANGUAGE_GLOBALS.some((name) => (globalThis as Record<string, unknown>)[name] === value);
+}
+
+function clearGlobals(): void {
+  const kept = new Set<string | symbol>([...LANGUAGE_GLOBALS, ...PLATFORM_GLOBALS]);
+  for (const key of Reflect.ownKeys(globalThis)) {
+    if (kept.has(key) || key === Symbol.toStringTag) continue;
+    if (!Reflect.deleteProperty(globalThis, key)) throw new Error(`the global ${String(key)} cannot be removed`);
+  }
+}

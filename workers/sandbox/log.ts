@@ -1,0 +1,64 @@
+// `ctx.log` and `ctx.progress`: one-way notices of one call, bounded before they leave the thread.
+// Not responsible for redaction or formats: the supervisor writes the line.
+// Invariant: never throws for what it is given, and a call sends no more lines than its limit plus one that says so.
+import type { Log } from '../../src/author/context.ts';
+import type { Notice } from '../../src/boundary/host-request.ts';
+import type { JsonObject } from '../../src/shared/json.ts';
+
+const MESSAGE_CHARACTERS = 8192;
+const FIELDS_CHARACTERS = 8192;
+const PROGRESS_MESSAGE_CHARACTERS = 4096;
+const PROGRESS_PER_CALL = 10_000;
+
+type Tell = (notice: Notice) => void;
+
+export function createLog(tell: Tell, maxLines: number): Log {
+  let lines = 0;
+  const writer =
+    (level: keyof Log) =>
+    (message: string, fields?: JsonObject): void => {
+      lines += 1;
+      if (lines <= maxLines) tell({ kind: 'log', level, message: textOf(message, MESSAGE_CHARACTERS), ...fieldsOf(fields) });
+      else if (lines === maxLines + 1)
+        tell({ kind: 'log', level: 'warn', message: `More than ${maxLines} lines; the rest is dropped.` });
+    };
+  return Object.freeze({ debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') });
+}
+
+export function createProgress(tell: Tell): (update: { progress: number; total?: number; message?: string }) => void {
+  let sent = 0;
+  return ({ progress, total, message }) => {
+    if (!Number.isFinite(progress)) throw new TypeError('progress must be a number.');
+    if (total !== undefined && !Number.isFinite(total)) throw new TypeError('total must be a number.');
+    sent += 1;
+    if (sent > PROGRESS_PER_CALL) return;
+    tell({
+      kind: 'progress',
+      progress,
+      ...(total === undefined ? {} : { total }),
+      ...(message === undefined ? {} : { message: textOf(message, PROGRESS_MESSAGE_CHARACTERS) }),
+    });
+  };
+}
+
+function textOf(value: unknown, characters: number): string {
+  try {
+    return String(value).slice(0, characters);
+  } catch {
+    return '(a value that cannot be printed)';
+  }
+}
+
+function fieldsOf(fields: unknown): { fields?: Record<string, unknown> } {
+  if (typeof fields !== 'object' || fields === null) return {};
+  try {
+    const text = JSON.stringify(fields);
+    if (text.length > FIELDS_CHARACTERS) return { fields: { dropped: `fields of more than ${FIELDS_CHARACTERS} characters` } };
+    const plain: unknown = JSON.parse(text);
+    return typeof plain === 'object' && plain !== null && !Array.isArray(plain)
+      ? { fields: plain as Record<string, unknown> }
+      : {};
+  } catch {
+    return { fields: { dropped: 'fields that are not JSON' } };
+  }
+}

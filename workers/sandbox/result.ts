@@ -1,0 +1,131 @@
+// What a handler returned becomes the JSON bytes of a CallToolResult, by the table `Returned<O>` of the author's API.
+// Not responsible for `isError` and `resultType` (the codec of the client's revision) or for failures that were thrown.
+// Invariant: nothing is guessed by shape; what the table does not name is `result_invalid` with a reason, never a crash.
+import { Type } from 'typebox';
+import { partsOf, type ResultParts } from '../../src/author/result.ts';
+import type { CallOutcome } from '../../src/boundary/outcome.ts';
+import { failure } from '../../src/shared/errors.ts';
+import { createSchemaCheck, type SchemaCheck } from '../schema-check.ts';
+import { codedFailure } from './failures.ts';
+
+export interface Answer {
+  readonly outcome: CallOutcome;
+  /** With `ok` only. */
+  readonly body?: Uint8Array<ArrayBuffer>;
+}
+
+const META_CHARACTERS = 16_384;
+const encoder = new TextEncoder();
+
+/** @param check Of the tool's outputSchema; undefined where it has none. Never throws, never rejects. */
+export function answerOf(returned: unknown, check: SchemaCheck | undefined, resultBytes: number): Answer {
+  try {
+    const parts = partsOf(returned);
+    if (parts !== undefined) return fromParts(parts, check, resultBytes);
+    return check === undefined ? fromContent(returned, resultBytes) : fromValue(returned, check, resultBytes);
+  } catch (error) {
+    if (error instanceof RangeError && /string length/i.test(error.message)) return tooLarge(resultBytes);
+    return { outcome: { status: 'error', failure: codedFailure('result_invalid', error) } };
+  }
+}
+
+function fromValue(value: unknown, check: SchemaCheck, resultBytes: number): Answer {
+  const text = jsonOf(value);
+  if (text === undefined) return invalid(`the handler returned ${kindOf(value)}, and the tool has an outputSchema`);
+  if (text.length > resultBytes) return tooLarge(resultBytes);
+  // The text is what the client gets, so the text is what is checked: dates, undefined and toJSON have become JSON by now.
+  const mismatch = check(JSON.parse(text));
+  if (mismatch !== undefined) return invalid(mismatch.reason, mismatch.path);
+  return bytes(`{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}}`, resultBytes);
+}
+
+function fromContent(value: unknown, resultBytes: number): Answer {
+  if (value === undefined) return bytes('{"content":[]}', resultBytes);
+  if (typeof value === 'string') {
+    if (value.length > resultBytes) return tooLarge(resultBytes);
+    return bytes(`{"content":[{"type":"text","text":${JSON.stringify(value)}}]}`, resultBytes);
+  }
+  if (typeof value !== 'object' || value === null || !(Array.isArray(value) || 'type' in value)) {
+    return invalid(`the handler returned ${kindOf(value)}; return text, content blocks or nothing, or declare an outputSchema`);
+  }
+  const text = contentJson(Array.isArray(value) ? value : [value], Array.isArray(value) ? '' : '/0');
+  return typeof text === 'string' ? bytes(`{"content":${text}}`, resultBytes) : text;
+}
+
+function fromParts(parts: ResultParts, check: SchemaCheck | undefined, resultBytes: number): Answer {
+  const structured = jsonOf(parts.structuredContent);
+  if (check !== undefined) {
+    if (structured === undefined) return invalid('result() has no structuredContent, and the tool has an outputSchema');
+    const mismatch = check(JSON.parse(structured));
+    if (mismatch !== undefined) return invalid(mismatch.reason, `/structuredContent${mismatch.path}`);
+  }
+  const content = contentJson(parts.content ?? textBlocks(structured), '/content');
+  if (typeof content !== 'string') return content;
+  const meta = jsonOf(parts._meta);
+  if (meta !== undefined && meta.length > META_CHARACTERS) return invalid(`_meta is longer than ${META_CHARACTERS} characters`);
+  const answer = bytes(
+    structured === undefined ? `{"content":${content}}` : `{"content":${content},"structuredContent":${structured}}`,
+    resultBytes,
+  );
+  if (meta === undefined || answer.body === undefined) return answer;
+  const plain: unknown = JSON.parse(meta);
+  if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) return invalid('_meta is not an object');
+  return { outcome: { status: 'ok', meta: plain as Record<string, unknown> }, body: answer.body };
+}
+
+/** Clients of revisions without structuredContent read the text. */
+function textBlocks(structured: string | undefined): unknown[] {
+  return structured === undefined ? [] : [{ type: 'text', text: structured }];
+}
+
+const Uri = Type.String({ minLength: 1 });
+const ContentSchema = Type.Array(
+  Type.Union([
+    Type.Object({ type: Type.Literal('text'), text: Type.String() }),
+    Type.Object({ type: Type.Enum(['image', 'audio']), data: Type.String(), mimeType: Type.String() }),
+    Type.Object({ type: Type.Literal('resource_link'), uri: Uri, name: Type.String() }),
+    Type.Object({
+      type: Type.Literal('resource'),
+      resource: Type.Union([Type.Object({ uri: Uri, text: Type.String() }), Type.Object({ uri: Uri, blob: Type.String() })]),
+    }),
+  ]),
+);
+let contentCheck: SchemaCheck | undefined;
+
+function contentJson(blocks: unknown, at: string): string | Answer {
+  const text = jsonOf(blocks);
+  contentCheck ??= createSchemaCheck(ContentSchema);
+  const mismatch = contentCheck(text === undefined ? undefined : JSON.parse(text));
+  if (mismatch !== undefined)
+    return invalid(`is no content block: ${mismatch.reason}`, at === '/0' ? mismatch.path : at + mismatch.path);
+  return text ?? '[]';
+}
+
+/** Undefined for what JSON has no form for; throws for cycles, BigInt and what is nested deeper than the stack. */
+function jsonOf(value: unknown): string | undefined {
+  return JSON.stringify(value) as string | undefined;
+}
+
+function bytes(text: string, resultBytes: number): Answer {
+  // No text has fewer bytes than UTF-16 units; what is surely too large is never encoded.
+  if (text.length > resultBytes) return tooLarge(resultBytes);
+  const body = encoder.encode(text);
+  return body.byteLength > resultBytes ? tooLarge(resultBytes) : { outcome: { status: 'ok' }, body };
+}
+
+function tooLarge(resultBytes: number): Answer {
+  return {
+    outcome: { status: 'error', failure: failure('result_too_large', { detail: `The limit resultBytes is ${resultBytes}.` }) },
+  };
+}
+
+function invalid(reason: string, path = ''): Answer {
+  const detail = path === '' ? `The result is not valid: ${reason}.` : `The result is not valid at ${path}: ${reason}.`;
+  return { outcome: { status: 'error', failure: failure('result_invalid', { path, reason, detail }) } };
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`.replace('a undefined', 'nothing');
+}
