@@ -1,18 +1,18 @@
-// Makes dist/ from the sources: what `npm run build` runs and what the package ships.
+// Makes dist/ (or the folder named as argument) from the sources: what `npm run build` runs and what the package ships.
 // Not responsible for checking (lint, types of tests): `.ci/run` does.
 // Invariant: dist/ has the layout of the checkout (dist/src, dist/workers), so that the same relative paths hold in both. Each
 // entry of workers/ is one file: how much a thread loads decides how fast it starts and what it weighs.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild-wasm';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 
 /** Built beside it and swapped in at the end: whoever runs from dist/ meanwhile keeps a whole one. */
-const staging = join(root, 'dist.new');
+const staging = `${dist}.new`;
 
 const ENTRIES = ['host', 'tools', 'egress', 'bundler'];
 /** Found at run time by path: Piscina starts its own worker file, esbuild its own WebAssembly. */

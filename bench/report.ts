@@ -67,7 +67,12 @@ export function render(report: Report): string {
   if (report.listing.length > 0) {
     const head = ['method', 'bytes', 'Leasehold requests/s', 'CPU µs', 'bare route requests/s', 'CPU µs', 'ratio'];
     const rows = report.listing.map(({ method, bytes, leasehold: ours, raw }) => [
-      ...[method, whole(bytes), whole(ours.rps), whole(ours.cpuUsMain), whole(raw.rps), whole(raw.cpuUsMain)],
+      method,
+      whole(bytes),
+      whole(ours.rps),
+      whole(ours.cpuUsMain),
+      whole(raw.rps),
+      whole(raw.cpuUsMain),
       ratio(ours.cpuUsMain, raw.cpuUsMain),
     ]);
     section('lists, beside a bare Fastify route with the same bytes', table(head, rows));
