@@ -62,7 +62,8 @@ export const ToHostSchema = Type.Union([
   frame('kill', { call: Id }),
   /** The supervisor consumed `bytes` of a body under way from this host. `stream` is `call` for outcomes, `call.request` for requests. */
   frame('credit', { stream: Type.String(), bytes: Type.Integer({ minimum: 1 }) }),
-  frame('chunk', { stream: Type.String(), more: More }),
+  /** `lost`: the source of the body broke off; what has arrived of it is not whole and must not be used. */
+  frame('chunk', { stream: Type.String(), more: More, lost: Type.Optional(Type.Literal(true)) }),
   frame('ping', { seq: Id }),
 ]);
 export type ToHost = Static<typeof ToHostSchema>;

@@ -1,0 +1,15 @@
+// What a host process is started with: one JSON argument on its command line.
+// Not responsible for anything of a tenant: limits, assignments and bodies come as frames.
+// Invariant: no secret; it stands in the process list.
+import type { PoolKind } from './thread-messages.ts';
+
+export interface HostStart {
+  readonly kind: PoolKind;
+  /** Absolute path of the module that every thread runs. */
+  readonly threadEntry: string;
+  /** Flags of every thread; they replace those of the process. */
+  readonly threadExecArgv: readonly string[];
+}
+
+/** The pipe to the supervisor, in the host. */
+export const CHANNEL_FD = 3;
