@@ -1,0 +1,153 @@
+// The host process of one cordon and kind: started when first needed, replaced when it dies, with warm spares inside.
+// Not responsible for pools of tenants (`lazy-pool`).
+// Invariant: at most one host takes new calls; one that died again and again is started again with a growing, bounded pause.
+import type { PoolLimits } from '../boundary/frames.ts';
+import type { PoolKind } from '../boundary/thread-messages.ts';
+import { type Failure, failure } from '../shared/errors.ts';
+import type { Heartbeat } from './host-process.ts';
+import { HostLink } from './host-link.ts';
+import type { LinkedPool } from './linked-pool.ts';
+import { type SpawnOptions, spawnHost } from './spawn-host.ts';
+
+/** Said of a host process, for the operational log. */
+export interface HostReport {
+  readonly cordon: string;
+  readonly kind: PoolKind;
+  readonly event: 'started' | 'ready' | 'died' | 'fenced' | 'stderr';
+  readonly pid?: number;
+  readonly detail?: string;
+  readonly readyMs?: number;
+}
+
+export interface CordonOptions {
+  readonly cordon: string;
+  readonly kind: PoolKind;
+  readonly spawn: SpawnOptions;
+  readonly heartbeat: Heartbeat;
+  /** Pools kept ready without a tenant. */
+  readonly spares: number;
+  readonly spareLimits: PoolLimits;
+  readonly report: (report: HostReport) => void;
+}
+
+/** A host that lived this long did not crash in a loop. */
+const HEALTHY_MS = 10_000;
+/** Deaths in a row that cost no pause. */
+const FREE_DEATHS = 3;
+const PAUSE_MS = 100;
+const MAX_PAUSE_MS = 1000;
+
+export class Cordon {
+  readonly #options: CordonOptions;
+  /** Every process that has not ended, the one for new calls among them. */
+  readonly #alive = new Set<HostLink>();
+  #current: HostLink | undefined;
+  #spares: LinkedPool[] = [];
+  #deaths = 0;
+  #pausedUntil = 0;
+  #refill: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: CordonOptions) {
+    this.#options = options;
+    if (options.spares > 0) this.#fill();
+  }
+
+  /** A pool to assign, warm where one of these limits is at hand. A failure where no host may be started now. */
+  takePool(limits: PoolLimits): LinkedPool | Failure {
+    const link = this.#link();
+    if (!(link instanceof HostLink)) return link;
+    const spare = sameLimits(limits, this.#options.spareLimits) ? this.#takeSpare(link) : undefined;
+    return spare ?? link.open(limits);
+  }
+
+  /** Ends every process: at once, pools have been closed before. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#refill);
+    const ends = [...this.#alive].map((link) => {
+      link.process.kill('closed');
+      return link.process.exited;
+    });
+    await Promise.all(ends);
+  }
+
+  #takeSpare(link: HostLink): LinkedPool | undefined {
+    this.#spares = this.#spares.filter((spare) => spare.serving);
+    // Of those that are up, the oldest; one that still boots is at least further than a new one.
+    const at = Math.max(
+      0,
+      this.#spares.findIndex((spare) => spare.booted),
+    );
+    const [spare] = this.#spares.splice(at, 1);
+    if (spare !== undefined && spare.link === link) this.#fillSoon();
+    return spare;
+  }
+
+  /** After the call at hand: starting a thread costs the host time that the call needs. */
+  #fillSoon(): void {
+    if (this.#closed || this.#options.spares === 0 || this.#refill !== undefined) return;
+    this.#refill = setTimeout(() => {
+      this.#refill = undefined;
+      this.#fill();
+    }, PAUSE_MS);
+  }
+
+  #fill(): void {
+    const link = this.#link();
+    if (!(link instanceof HostLink)) return this.#fillSoon();
+    this.#spares = this.#spares.filter((spare) => spare.serving);
+    while (this.#spares.length < this.#options.spares) this.#spares.push(link.open(this.#options.spareLimits));
+  }
+
+  #link(): HostLink | Failure {
+    if (this.#current?.usable === true) return this.#current;
+    if (this.#closed) return failure('draining');
+    const now = performance.now();
+    if (now < this.#pausedUntil) {
+      return failure('worker_lost', { retryAfterMs: Math.ceil(this.#pausedUntil - now), detail: 'the host died repeatedly' });
+    }
+    this.#current = this.#start();
+    return this.#current;
+  }
+
+  #start(): HostLink {
+    const { cordon, kind, report } = this.#options;
+    const startedAt = performance.now();
+    const link: HostLink = new HostLink(spawnHost(kind, this.#options.spawn), this.#options.heartbeat, {
+      ready: () => report({ cordon, kind, event: 'ready', ...pidOf(link), readyMs: performance.now() - startedAt }),
+      died: (reason) => this.#died(link, reason, startedAt),
+      said: (detail) => report({ cordon, kind, event: 'stderr', ...pidOf(link), detail }),
+      fenced: () => {
+        report({ cordon, kind, event: 'fenced', ...pidOf(link) });
+        this.#fillSoon();
+      },
+    });
+    this.#alive.add(link);
+    void link.process.exited.then(() => this.#alive.delete(link));
+    report({ cordon, kind, event: 'started', ...pidOf(link) });
+    return link;
+  }
+
+  #died(link: HostLink, reason: string, startedAt: number): void {
+    const { cordon, kind, report } = this.#options;
+    report({ cordon, kind, event: 'died', ...pidOf(link), detail: reason });
+    if (this.#closed) return;
+    const now = performance.now();
+    this.#deaths = now - startedAt > HEALTHY_MS ? 1 : this.#deaths + 1;
+    const over = this.#deaths - FREE_DEATHS;
+    if (over > 0) this.#pausedUntil = now + Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (over - 1));
+    this.#fillSoon();
+  }
+}
+
+function pidOf(link: HostLink): { pid?: number } {
+  const pid = link.process.pid;
+  return pid === undefined ? {} : { pid };
+}
+
+function sameLimits(a: PoolLimits, b: PoolLimits): boolean {
+  return (
+    a.threads === b.threads && a.heapMb === b.heapMb && a.resultBytes === b.resultBytes && a.logLinesPerCall === b.logLinesPerCall
+  );
+}

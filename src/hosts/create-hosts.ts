@@ -1,0 +1,138 @@
+// All host processes of this supervisor: one per cordon and kind, started when first needed.
+// Not responsible for tenants' state or admission (`tenants/`).
+// Invariant: `close` returns within its bound, and no process or folder of a host is left then.
+import process from 'node:process';
+import type { PoolLimits } from '../boundary/frames.ts';
+import type { PoolKind } from '../boundary/thread-messages.ts';
+import { DEFAULT_LIMITS, type Limits } from '../shared/limits.ts';
+import { Cordon, type HostReport } from './cordon.ts';
+import { HostedEgressPool } from './egress-pool.ts';
+import type { EntryOverride } from './entry.ts';
+import type { Heartbeat } from './host-process.ts';
+import { LazyPool } from './lazy-pool.ts';
+import type { EgressPool, EgressPoolSpec, Hosts, PoolReport, ToolsPool, ToolsPoolSpec } from './pool.ts';
+import { HostedToolsPool } from './tools-pool.ts';
+
+export interface HostsOptions {
+  /** Folder for the empty working folders of hosts; made where it is missing. On a disk that the hosts' user can enter. */
+  readonly runDir: string;
+  /** Warm pools without a tenant, of the default limits, in `spareCordon`. Default 0; a number above starts hosts at once. */
+  readonly spares?: number;
+  readonly egressSpares?: number;
+  /** Default `shared`. A spare serves only tenants of its cordon. */
+  readonly spareCordon?: string;
+  /** Default: every second, killed after 5 unanswered pings. */
+  readonly heartbeat?: Heartbeat;
+  /** Default: the Node that runs this process. */
+  readonly node?: { readonly path: string; readonly major: number };
+  /** For tests of the machinery: other entries. */
+  readonly entries?: EntryOverride;
+  readonly onPool?: (report: PoolReport) => void;
+  readonly onHost?: (report: HostReport) => void;
+}
+
+const HEARTBEAT: Heartbeat = { everyMs: 1000, misses: 5 };
+const SPARE_CORDON = 'shared';
+/** What an egress thread needs for itself, beyond the responses that it holds. */
+const EGRESS_HEAP_MB = 64;
+/** A process that got SIGKILL is gone by then, or stuck in the kernel. */
+const EXIT_MS = 2000;
+/** A close may take longer than its drain by what threads need to end. */
+const CLOSE_SLACK_MS = 3000;
+
+export function createHosts(options: HostsOptions): Hosts {
+  return new HostProcesses(options);
+}
+
+function poolLimits(kind: PoolKind, limits: Limits): PoolLimits {
+  const { resultBytes, logLinesPerCall } = limits;
+  if (kind === 'tools') return { threads: limits.threads, heapMb: limits.heapMb, resultBytes, logLinesPerCall };
+  return { threads: 1, heapMb: Math.max(EGRESS_HEAP_MB, limits.heapMb), resultBytes, logLinesPerCall };
+}
+
+class HostProcesses implements Hosts {
+  readonly #options: HostsOptions;
+  readonly #cordons = new Map<string, Cordon>();
+  readonly #pools = new Set<LazyPool>();
+  #closed = false;
+
+  constructor(options: HostsOptions) {
+    this.#options = options;
+    const spareCordon = options.spareCordon ?? SPARE_CORDON;
+    if ((options.spares ?? 0) > 0) this.#cordon(spareCordon, 'tools');
+    if ((options.egressSpares ?? 0) > 0) this.#cordon(spareCordon, 'egress');
+  }
+
+  toolsPool(spec: ToolsPoolSpec): ToolsPool {
+    const { tenant, bundle, vars } = spec;
+    const lazy = this.#lazy('tools', spec, { tenant, bundle, vars }, () => spec.script());
+    return new HostedToolsPool(lazy, spec.limits);
+  }
+
+  egressPool(spec: EgressPoolSpec): EgressPool {
+    const { tenant, bundle } = spec;
+    const lazy = this.#lazy('egress', spec, { tenant, bundle, vars: {} }, () => spec.tools());
+    return new HostedEgressPool(lazy, spec.limits);
+  }
+
+  async close(drainMs: number): Promise<void> {
+    this.#closed = true;
+    const drained = Promise.all([...this.#pools].map((pool) => pool.close(drainMs)));
+    await within(drained, drainMs + CLOSE_SLACK_MS);
+    await within(Promise.all([...this.#cordons.values()].map((cordon) => cordon.close())), EXIT_MS);
+  }
+
+  #lazy(
+    kind: PoolKind,
+    spec: { readonly cordon: string; readonly limits: Limits },
+    assignment: { tenant: string; bundle: string; vars: Record<string, unknown> },
+    load: () => Promise<Uint8Array> | Uint8Array,
+  ): LazyPool {
+    const lazy: LazyPool = new LazyPool({
+      assignment,
+      load,
+      poolLimits: poolLimits(kind, spec.limits),
+      idleMs: spec.limits.idleMs,
+      cordon: () => this.#cordon(spec.cordon, kind),
+      report: (report) => this.#options.onPool?.(report),
+      closed: () => this.#pools.delete(lazy),
+    });
+    this.#pools.add(lazy);
+    return lazy;
+  }
+
+  #cordon(name: string, kind: PoolKind): Cordon {
+    const key = `${kind} ${name}`;
+    let cordon = this.#cordons.get(key);
+    if (cordon === undefined) {
+      const { node, runDir, entries, heartbeat, spareCordon, spares, egressSpares, onHost } = this.#options;
+      const mine = name === (spareCordon ?? SPARE_CORDON) && !this.#closed;
+      cordon = new Cordon({
+        cordon: name,
+        kind,
+        spawn: {
+          node: node?.path ?? process.execPath,
+          nodeMajor: node?.major ?? Number.parseInt(process.versions.node, 10),
+          runDir,
+          entries: entries ?? {},
+        },
+        heartbeat: heartbeat ?? HEARTBEAT,
+        spares: mine ? ((kind === 'tools' ? spares : egressSpares) ?? 0) : 0,
+        spareLimits: poolLimits(kind, DEFAULT_LIMITS),
+        report: (report) => onHost?.(report),
+      });
+      this.#cordons.set(key, cordon);
+      if (this.#closed) void cordon.close();
+    }
+    return cordon;
+  }
+}
+
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,78 @@
+// Where the entries of a host process and of its threads lie, and what each must be able to read: in source form (`.ts`, run by
+// type stripping) and in built form (`dist/`, `.js`) alike.
+// Not responsible for starting anything (`spawn-host`).
+// Invariant: real paths only (a permission on a link does not cover its target), and nothing of any estate or data folder.
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { PoolKind } from '../boundary/thread-messages.ts';
+
+const self = fileURLToPath(import.meta.url);
+const extension = extname(self);
+/** Holds `src/` and `workers/`: the repository, or `dist/` of the package. */
+const root = dirname(dirname(dirname(self)));
+
+/** Packages that the threads load, beside Piscina's own worker. */
+const THREAD_PACKAGES: Record<PoolKind, readonly string[]> = {
+  tools: ['piscina', 'typebox'],
+  egress: ['piscina', 'typebox', 'undici', '@jmespath-community/jmespath'],
+};
+const SHARED = ['src/boundary', 'src/shared', 'workers'];
+const AUTHOR = ['src/author', `src/index${extension}`];
+
+export interface HostEntry {
+  readonly hostEntry: string;
+  readonly threadEntry: string;
+  /** Files and folders. */
+  readonly hostReads: readonly string[];
+  readonly threadReads: readonly string[];
+}
+
+/** Other entries than the product's, for tests of the machinery itself. Absolute paths. */
+export interface EntryOverride {
+  readonly host?: string;
+  readonly tools?: string;
+  readonly egress?: string;
+}
+
+export function findEntry(kind: PoolKind, override: EntryOverride = {}): HostEntry {
+  const threadEntry = realpathSync(override[kind] ?? join(root, 'workers', kind + extension));
+  const hostEntry = realpathSync(override.host ?? join(root, 'workers', `host${extension}`));
+  const own = [...SHARED, ...(kind === 'tools' ? AUTHOR : [])].map((path) => join(root, path));
+  const threadReads = new Set([...own, ...scopes(own[0] ?? root), ...THREAD_PACKAGES[kind].flatMap(packageFolder)]);
+  threadReads.add(dirname(threadEntry));
+  const hostReads = new Set([...threadReads, dirname(hostEntry)]);
+  return { hostEntry, threadEntry, hostReads: existing(hostReads), threadReads: existing(threadReads) };
+}
+
+function existing(paths: Iterable<string>): string[] {
+  return [...new Set([...paths].filter((path) => existsSync(path)).map((path) => realpathSync(path)))];
+}
+
+/** The `package.json` files that decide how a module of ours is read. */
+function scopes(folder: string): string[] {
+  const found: string[] = [];
+  for (let at = folder; ; at = dirname(at)) {
+    const file = join(at, 'package.json');
+    if (existsSync(file)) {
+      found.push(file);
+      return found;
+    }
+    if (at === dirname(at)) return found;
+  }
+}
+
+function packageFolder(name: string): string[] {
+  let at: string;
+  try {
+    at = dirname(fileURLToPath(import.meta.resolve(name)));
+  } catch {
+    return [];
+  }
+  for (; at !== dirname(at); at = dirname(at)) {
+    const file = join(at, 'package.json');
+    // Packages put further package.json files inside; the outer one bears the name.
+    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: string }).name === name) return [at];
+  }
+  return [];
+}

@@ -1,0 +1,92 @@
+// One life of a pool inside one host: from `open` to `closed`, `broken` or the death of the host.
+// Not responsible for starting the next life (`lazy-pool`).
+// Invariant: an assignment is given once, so a warm spare serves one tenant and never another.
+import { callStream, poolStream, PoolWindow } from '../boundary/body-sender.ts';
+import { MAX_BODY_BYTES } from '../boundary/frame-codec.ts';
+import type { Assignment, ToHost } from '../boundary/frames.ts';
+import { type Failure, failure } from '../shared/errors.ts';
+import type { HostLink } from './host-link.ts';
+import type { LinkedCall } from './linked-call.ts';
+
+/** How long the threads of a pool may take to end after its drain. */
+const CLOSE_MS = 2000;
+
+export type PoolEnd = 'closed' | 'broken' | 'host_lost';
+export interface PoolListener {
+  opened(): void;
+  late(detail: string): void;
+  ended(how: PoolEnd, why: Failure | undefined): void;
+}
+export type Beginning = Extract<ToHost, { t: 'describe' | 'call' | 'egress' }>;
+
+export class LinkedPool {
+  readonly id: number;
+  readonly link: HostLink;
+  /** Long bodies from this pool that have come and are not read. */
+  readonly window = new PoolWindow();
+  readonly calls = new Set<LinkedCall>();
+  listener: PoolListener | undefined;
+  /** Threads are up, with or without an assignment. */
+  booted = false;
+  #assigned = false;
+  #state: 'serving' | 'closing' | 'ended' = 'serving';
+  #closed: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(id: number, link: HostLink) {
+    this.id = id;
+    this.link = link;
+  }
+
+  get serving(): boolean {
+    return this.#state === 'serving' && !this.link.fenced;
+  }
+  get ended(): boolean {
+    return this.#state === 'ended';
+  }
+
+  assign(assignment: Assignment, body: Uint8Array): void {
+    if (this.#state !== 'serving' || this.#assigned) return;
+    this.#assigned = true;
+    const frame = { t: 'assign', pool: this.id, assignment } as const;
+    if (this.link.process.sender.send(frame, poolStream(this.id), body)) return;
+    this.fail(failure('toolset_broken', { detail: 'vars are larger than 64 KiB' }));
+  }
+
+  /** Registers a call and sends its frame. Never ends the call from within. */
+  begin(call: LinkedCall, frame: Beginning, body: Uint8Array | undefined): void {
+    this.calls.add(call);
+    this.link.register(call);
+    if (body !== undefined && body.byteLength > MAX_BODY_BYTES) call.sendsLong();
+    if (this.link.process.sender.send(frame, callStream(call.id), body)) return;
+    queueMicrotask(() => this.link.lose(call, failure('arguments_too_large', { detail: 'context of the call' })));
+  }
+
+  /** Running calls get `drainMs`. Resolves when the threads are gone. */
+  close(drainMs: number): Promise<void> {
+    if (this.#state === 'ended') return Promise.resolve();
+    if (this.#state === 'serving') {
+      this.#state = 'closing';
+      this.link.process.say({ t: 'close', pool: this.id, drainMs });
+      this.#timer = setTimeout(() => this.link.stuck(this), drainMs + CLOSE_MS);
+    }
+    return new Promise((resolve) => this.#closed.push(resolve));
+  }
+
+  /** Gives the pool up: its calls end with `why`. */
+  fail(why: Failure): void {
+    if (this.#state === 'ended') return;
+    this.link.process.say({ t: 'close', pool: this.id, drainMs: 0 });
+    this.end('broken', why);
+  }
+
+  /** Called by the link, and by `fail`: the pool is no more. */
+  end(how: PoolEnd, why: Failure | undefined): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    clearTimeout(this.#timer);
+    for (const call of this.calls) this.link.lose(call, why ?? failure('worker_lost', { detail: how }));
+    this.listener?.ended(how, why);
+    for (const resolve of this.#closed.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,58 @@
+// Starts one host process: the flags, the empty environment, the empty folder, the pipe.
+// Not responsible for what is said on the pipe (`host-process`).
+// Invariant: nothing of this process reaches the child but the pipe: no environment, no flag of its own, no descriptor, no
+// folder. The child may read its own code and nothing else; it has no network unless it is an egress host.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
+import type { HostStart } from '../boundary/host-start.ts';
+import type { PoolKind } from '../boundary/thread-messages.ts';
+import { type EntryOverride, findEntry } from './entry.ts';
+
+/** The permission model has a network part from this version on; the flag does not exist before. */
+const NET_PERMISSION_MAJOR = 25;
+
+export interface SpawnOptions {
+  readonly node: string;
+  /** Major version of `node`. */
+  readonly nodeMajor: number;
+  /** Folder in which every host gets an empty folder of its own. */
+  readonly runDir: string;
+  readonly entries: EntryOverride;
+}
+
+export interface SpawnedHost {
+  readonly child: ChildProcess;
+  readonly pipe: Duplex;
+  readonly errors: Readable;
+  readonly cwd: string;
+}
+
+function permissions(kind: PoolKind, nodeMajor: number, reads: readonly string[]): string[] {
+  const flags = ['--permission', ...reads.map((path) => `--allow-fs-read=${path}`)];
+  if (kind === 'egress' && nodeMajor >= NET_PERMISSION_MAJOR) flags.push('--allow-net');
+  return flags;
+}
+
+export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
+  const entry = findEntry(kind, options.entries);
+  mkdirSync(options.runDir, { recursive: true, mode: 0o700 });
+  const cwd = mkdtempSync(join(options.runDir, `${kind}-`));
+  const start: HostStart = {
+    kind,
+    threadEntry: entry.threadEntry,
+    threadExecArgv: permissions(kind, options.nodeMajor, entry.threadReads),
+  };
+  const args = [
+    ...permissions(kind, options.nodeMajor, entry.hostReads),
+    // For the main thread, which runs only our code; the threads' own flags leave it out.
+    '--allow-worker',
+    '--disable-warning=PERM0006',
+    '--disable-warning=ExperimentalWarning',
+    entry.hostEntry,
+    JSON.stringify(start),
+  ];
+  const child = spawn(options.node, args, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
+  return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, cwd };
+}

@@ -1,0 +1,245 @@
+// One pool of one tenant inside a host: waits for its threads, gives calls to them, relays what they say.
+// Not responsible for Piscina (`pool-threads`), for frames (`supervisor-link`) or for what a bundle is.
+// Invariant: every call that was admitted leaves through `link.finish` or `link.end`; a thread that says what does not fit
+// its contract is ended, before it could make the supervisor distrust the whole host.
+import { PoolWindow } from '../../src/boundary/body-sender.ts';
+import type { Assignment, CancelReason, PoolLimits } from '../../src/boundary/frames.ts';
+import type { HostReply } from '../../src/boundary/host-request.ts';
+import type { HostStart } from '../../src/boundary/host-start.ts';
+import { type FromThread, type LoadResult, type ThreadTask, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
+import { type Failure, failure } from '../../src/shared/errors.ts';
+import { endOf } from './call-result.ts';
+import { cancelFailure, type HostCall } from './host-call.ts';
+import { PoolThreads } from './pool-threads.ts';
+import type { SupervisorLink } from './supervisor-link.ts';
+import { failureFits, noticeFits, requestFits } from './thread-guard.ts';
+import type { ThreadSlot } from './thread-slot.ts';
+
+/** Longest evaluation of a bundle. */
+const LOAD_MS = 15_000;
+/** More requests than a tenant's limit on operations ever allows: only a thread gone wrong makes them. */
+const MAX_REQUESTS_PER_CALL = 20_000;
+
+export class HostPool {
+  readonly window = new PoolWindow();
+  readonly #id: number;
+  readonly #limits: PoolLimits;
+  readonly #link: SupervisorLink;
+  readonly #threads: PoolThreads;
+  readonly #calls = new Set<HostCall>();
+  readonly #waiting = new Set<HostCall>();
+  readonly #startedAt = performance.now();
+  #assigned: { assignment: Assignment; body: Uint8Array } | undefined;
+  #openedAs: 'spare' | 'assigned' | undefined;
+  #closing = false;
+  #ended = false;
+  #drainTimer: NodeJS.Timeout | undefined;
+
+  constructor(id: number, start: HostStart, limits: PoolLimits, link: SupervisorLink) {
+    this.#id = id;
+    this.#limits = limits;
+    this.#link = link;
+    this.#threads = new PoolThreads(start, limits, {
+      booted: (slot) => this.#booted(slot),
+      message: (slot, message) => this.#message(slot, message),
+      gone: () => {},
+      late: (detail) => this.#link.say({ t: 'pool_error', pool: id, detail }),
+      failed: (detail) => this.#broken(failure('worker_lost', { detail })),
+    });
+  }
+
+  /** Once in the life of a pool. */
+  assign(assignment: Assignment, body: Uint8Array): void {
+    if (this.#assigned !== undefined || this.#ended) return;
+    this.#assigned = { assignment, body };
+    for (const slot of this.#threads.slots) if (slot.state === 'booted') this.#load(slot);
+  }
+
+  admit(call: HostCall): void {
+    this.#calls.add(call);
+  }
+
+  /** The arguments are whole: on to a thread, or to the queue until one is ready. */
+  dispatch(call: HostCall, body: Uint8Array): void {
+    if (this.#ended) {
+      this.#link.end(call, failure('worker_lost', { detail: 'the pool had ended' }));
+      return;
+    }
+    call.body = body;
+    const slot = this.#idlest();
+    if (slot === undefined) this.#waiting.add(call);
+    else this.#run(slot, call);
+  }
+
+  reply(call: HostCall, request: number, reply: HostReply, body: Uint8Array | undefined): void {
+    const message = { t: 'reply', call: call.id, request, reply } as const;
+    call.slot?.post(body === undefined ? message : { ...message, body });
+  }
+
+  cancel(call: HostCall, reason: CancelReason): void {
+    const slot = call.slot;
+    if (slot === undefined) this.#link.end(call, cancelFailure(reason));
+    else this.#threads.run(slot, { t: 'cancel', call: call.id, reason }).catch(() => {});
+  }
+
+  kill(call: HostCall): void {
+    if (call.slot === undefined) this.#link.end(call, failure('worker_lost', { detail: 'killed before it began' }));
+    else call.slot.terminate();
+  }
+
+  /** Called when a call has ended in whichever way. */
+  release(call: HostCall): void {
+    this.#calls.delete(call);
+    this.#waiting.delete(call);
+    call.body = undefined;
+    call.slot?.calls.delete(call.id);
+    call.slot?.bodies.delete(call.id);
+    if (this.#closing && this.#calls.size === 0) void this.#destroy();
+  }
+
+  close(drainMs: number): void {
+    if (this.#closing || this.#ended) return;
+    this.#closing = true;
+    if (this.#calls.size === 0 || drainMs === 0) void this.#destroy();
+    else this.#drainTimer = setTimeout(() => void this.#destroy(), drainMs);
+  }
+
+  // ---- threads -------------------------------------------------------------------------------------------------
+  #booted(slot: ThreadSlot): void {
+    if (this.#assigned !== undefined) this.#load(slot);
+    else this.#opened('spare');
+  }
+
+  #load(slot: ThreadSlot): void {
+    const assigned = this.#assigned;
+    if (assigned === undefined) return;
+    slot.state = 'loading';
+    slot.timer = setTimeout(() => {
+      this.#broken(failure('toolset_broken', { detail: `loading did not end within ${LOAD_MS} ms` }));
+    }, LOAD_MS);
+    const task = { t: 'load', assignment: assigned.assignment, body: assigned.body } as const;
+    this.#threads.run(slot, task).then(
+      (result) => this.#loaded(slot, result as LoadResult),
+      (error: unknown) =>
+        this.#broken(failure(lossCode(error) === 'heap_limit' ? 'heap_limit' : 'toolset_broken', { detail: lossDetail(error) })),
+    );
+  }
+
+  #loaded(slot: ThreadSlot, result: LoadResult | undefined): void {
+    clearTimeout(slot.timer);
+    if (slot.state !== 'loading') return;
+    if (result?.ok !== true) {
+      const why = result?.failure;
+      this.#broken(failureFits(why) ? why : failure('toolset_broken'));
+      return;
+    }
+    slot.state = 'ready';
+    this.#opened('assigned');
+    for (const call of this.#waiting) this.#run(this.#idlest() ?? slot, call);
+    this.#waiting.clear();
+  }
+
+  #opened(as: 'spare' | 'assigned'): void {
+    if (this.#openedAs === as) return;
+    this.#openedAs = as;
+    this.#link.say({ t: 'opened', pool: this.#id, readyMs: Math.round(10 * (performance.now() - this.#startedAt)) / 10 });
+  }
+
+  #idlest(): ThreadSlot | undefined {
+    let best: ThreadSlot | undefined;
+    for (const slot of this.#threads.slots) {
+      if (slot.state !== 'ready' || slot.terminating) continue;
+      if (best === undefined || slot.calls.size < best.calls.size) best = slot;
+    }
+    return best;
+  }
+
+  #run(slot: ThreadSlot, call: HostCall): void {
+    const body = call.body ?? new Uint8Array(0);
+    call.body = undefined;
+    call.slot = slot;
+    slot.calls.set(call.id, call);
+    const transfer = body.byteLength < TRANSFER_FROM_BYTES ? [] : [body.buffer as ArrayBuffer];
+    this.#threads.run(slot, taskOf(call, body), transfer).then(
+      (result) => this.#result(slot, call, result),
+      (error: unknown) => this.#link.end(call, failure(lossCode(error), { detail: lossDetail(error) })),
+    );
+  }
+
+  // ---- what threads say ----------------------------------------------------------------------------------------
+  #result(slot: ThreadSlot, call: HostCall, result: unknown): void {
+    slot.drain();
+    const end = endOf(call, result, slot.bodies.get(call.id), this.#limits.resultBytes);
+    if (end === undefined) {
+      this.#link.end(call, failure('internal_error', { detail: 'the thread returned no result' }));
+      slot.terminate();
+    } else if (end.frame.t === 'outcome' && call.frame.t === 'describe') {
+      this.#broken(end.frame.outcome.status === 'error' ? (end.frame.outcome.failure as Failure) : failure('toolset_broken'));
+    } else {
+      this.#link.finish(call, end.frame, end.body);
+    }
+  }
+
+  #message(slot: ThreadSlot, message: FromThread): void {
+    const call = slot.calls.get(message?.call);
+    // A late message of a call that has ended.
+    if (call === undefined) return;
+    let fits = false;
+    if (message.t === 'body') {
+      fits = message.body instanceof Uint8Array;
+      if (fits) slot.bodies.set(call.id, message.body);
+    } else if (message.t === 'notice') {
+      fits = noticeFits(message.notice) && this.#link.notice({ t: 'notice', call: call.id, notice: message.notice });
+    } else if (message.t === 'request' && call.requests < MAX_REQUESTS_PER_CALL) {
+      call.requests += 1;
+      const { request, ask, body } = message;
+      fits = requestFits(request, ask, body) && this.#link.request(call, { t: 'request', call: call.id, request, ask }, body);
+    }
+    if (!fits) slot.terminate();
+  }
+
+  // ---- ends ----------------------------------------------------------------------------------------------------
+  #broken(why: Failure): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#drainTimer);
+    for (const call of this.#calls)
+      this.#link.end(call, call.slot === undefined ? why : failure('worker_lost', { detail: why.detail ?? why.code }));
+    this.#link.say({ t: 'broken', pool: this.#id, failure: why });
+    void this.#threads.destroy();
+  }
+
+  async #destroy(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#drainTimer);
+    const destroyed = this.#threads.destroy();
+    for (const call of this.#calls) this.#link.end(call, failure('worker_lost', { detail: 'the pool was closed' }));
+    await destroyed;
+    this.#link.say({ t: 'closed', pool: this.#id });
+  }
+}
+
+function taskOf(call: HostCall, body: Uint8Array): ThreadTask {
+  const frame = call.frame;
+  switch (frame.t) {
+    case 'call':
+      return { t: 'call', call: frame.call, tool: frame.tool, context: frame.context, body };
+    case 'egress':
+      return { t: 'egress', call: frame.call, order: frame.order, body };
+    case 'describe':
+      return { t: 'describe' };
+    default:
+      return frame satisfies never;
+  }
+}
+
+function lossCode(error: unknown): 'heap_limit' | 'worker_lost' {
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
+  return code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'heap_limit' : 'worker_lost';
+}
+
+/** Neither the thread's own text nor its data: the message of a throw may hold what a tool knew. */
+function lossDetail(error: unknown): string {
+  return lossCode(error) === 'heap_limit' ? 'the thread reached its heap limit' : 'the thread ended';
+}

@@ -1,0 +1,69 @@
+// One thread of a pool: its worker, its port, how far it has come, and the calls that it runs.
+// Not responsible for starting or replacing it (`pool-threads`).
+// Invariant: states only go forward, booting -> booted -> loading -> ready -> gone; calls exist from `ready` on.
+import { type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import type { FromThread, ToThread } from '../../src/boundary/thread-messages.ts';
+import type { HostCall } from './host-call.ts';
+
+export type ThreadState = 'booting' | 'booted' | 'loading' | 'ready' | 'gone';
+
+export class ThreadSlot {
+  readonly worker: Worker;
+  /** The worker forgets its own number when it ends. */
+  readonly threadId: number;
+  state: ThreadState = 'booting';
+  /** Piscina has it among those that may be given tasks. */
+  listed = false;
+  terminating = false;
+  readonly calls = new Map<number, HostCall>();
+  /** Bodies that were transferred ahead of the results that they belong to. */
+  readonly bodies = new Map<number, Uint8Array>();
+  timer: NodeJS.Timeout | undefined;
+  #port: MessagePort | undefined;
+  #onMessage: ((message: FromThread) => void) | undefined;
+
+  constructor(worker: Worker) {
+    this.worker = worker;
+    this.threadId = worker.threadId;
+  }
+
+  get connected(): boolean {
+    return this.#port !== undefined;
+  }
+
+  connect(port: MessagePort, onMessage: (message: FromThread) => void): void {
+    this.#port = port;
+    this.#onMessage = onMessage;
+    port.on('message', onMessage);
+    port.unref();
+  }
+
+  /** Messages that were posted before a result must be handled before it; two ports have no order between them. */
+  drain(): void {
+    const port = this.#port;
+    if (port === undefined) return;
+    let entry = receiveMessageOnPort(port) as { message: FromThread } | undefined;
+    while (entry !== undefined) {
+      this.#onMessage?.(entry.message);
+      entry = receiveMessageOnPort(port) as { message: FromThread } | undefined;
+    }
+  }
+
+  post(message: ToThread): void {
+    const bytes = message.body;
+    this.#port?.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer]);
+  }
+
+  terminate(): void {
+    if (this.terminating) return;
+    this.terminating = true;
+    void this.worker.terminate();
+  }
+
+  end(): void {
+    this.state = 'gone';
+    clearTimeout(this.timer);
+    this.#port?.close();
+    this.bodies.clear();
+  }
+}
