@@ -57,6 +57,9 @@ export interface EgressCallPorts {
   readonly random?: () => number;
 }
 
+/** The thread's timer and this clock do not agree to the millisecond. */
+const LATE_MS = 20;
+
 /** What stays the same over all attempts of one request. */
 interface Prepared {
   readonly request: EgressRequest;
@@ -133,7 +136,7 @@ export function createEgressCall(ports: EgressCallPorts): EgressCall {
       const reason = failureOf(outcome, {
         repeatable: prepared.repeatable,
         signal: request.signal,
-        late: now() >= request.deadline,
+        late: request.deadline - now() < LATE_MS,
       });
       return outcome.status === 'transient' ? { transient: outcome, failure: reason } : refused(reason);
     } finally {
