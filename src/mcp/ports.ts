@@ -41,6 +41,8 @@ export interface ToolCall {
   readonly tool: string;
   /** JSON text of the arguments object, as the client sent it. */
   readonly args: Uint8Array;
+  /** Names and sizes of the first 128 arguments, where whoever read the message knows them already. */
+  readonly argsShape?: readonly { readonly name: string; readonly bytes: number }[];
   /** Aborts when the client went away or cancelled. */
   readonly signal: AbortSignal;
   progress?(update: { progress: number; total?: number; message?: string }): void;
@@ -59,4 +61,4 @@ export interface McpBackend {
   callTool(call: ToolCall): Promise<ToolCallResult>;
 }
 
-export type { Failure };
+export type { Failure, Principal };

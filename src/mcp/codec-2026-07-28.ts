@@ -1,0 +1,63 @@
+// Encodes answers in revision 2026-07-28: `resultType`, `serverInfo` in `_meta`, caching hints.
+// Not responsible for deciding anything, nor for the HTTP status.
+// Invariant: a result's own bytes are spliced in, never parsed; every result names this server (spec, "Per-response protocol fields").
+import { type Failure, failure } from '../shared/errors.ts';
+import { type Message, text } from './answer.ts';
+import { openBody } from './result-body.ts';
+import type { ToolCallResult } from './ports.ts';
+import { authorMeta } from './result-meta.ts';
+import { ERROR_META, failureMembers, failureMeta } from './tool-failure.ts';
+
+const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
+
+export interface ServerInfo {
+  readonly name: string;
+  readonly title: string;
+  readonly version: string;
+}
+
+export class ModernCodec {
+  readonly #info: ServerInfo;
+  /** `"resultType":"complete","_meta":{…}`: how most results begin. */
+  readonly #opening: string;
+
+  constructor(info: ServerInfo) {
+    this.#info = info;
+    this.#opening = this.#open(undefined);
+  }
+
+  #open(meta: Record<string, unknown> | undefined): string {
+    return `"resultType":"complete","_meta":${JSON.stringify({ ...meta, [SERVER_INFO]: this.#info })}`;
+  }
+
+  /** `members` are JSON text without braces, and more than none. */
+  complete(id: string, members: string): Message {
+    return text(`{"jsonrpc":"2.0","id":${id},"result":{${this.#opening},${members}}}`);
+  }
+
+  failed(id: string, of: Failure, correlation: string): Message {
+    const opening = this.#open({ [ERROR_META]: failureMeta(of, correlation) });
+    return text(`{"jsonrpc":"2.0","id":${id},"result":{${opening},${failureMembers(of, correlation)}}}`);
+  }
+
+  /** The outcome of a call that is not a protocol failure. Waits for the first bytes of a streamed body. */
+  called(id: string, { outcome, body }: ToolCallResult, correlation: string): Message | Promise<Message> {
+    switch (outcome.status) {
+      case 'error':
+        return this.failed(id, outcome.failure, correlation);
+      case 'input_required':
+        return this.failed(id, failure('elicit_unsupported'), correlation);
+      case 'ok': {
+        const meta = authorMeta(outcome.meta);
+        const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? this.#opening : this.#open(meta)},`;
+        const opened = body === undefined ? undefined : openBody(body);
+        const spliced = (rest: Awaited<typeof opened>): Message =>
+          rest === undefined ? this.failed(id, failure('result_invalid'), correlation) : { head, body: rest, tail: '}' };
+        // The body brings the brace that closes the result; the tail closes the message.
+        return opened instanceof Promise ? opened.then(spliced) : spliced(opened);
+      }
+      default:
+        return outcome satisfies never;
+    }
+  }
+}

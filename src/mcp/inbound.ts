@@ -1,0 +1,19 @@
+// One HTTP exchange with the MCP endpoint, as the edge hands it over: verified caller, mirrored headers, raw body.
+// Not responsible for anything running: types only.
+import type { Principal } from './ports.ts';
+
+/** Values as sent, not decoded. The edge refused every one that stood twice. */
+export interface McpHeaders {
+  readonly protocolVersion: string | undefined;
+  readonly method: string | undefined;
+  readonly name: string | undefined;
+  readonly session: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+export interface Inbound {
+  readonly principal: Principal;
+  readonly correlation: string;
+  readonly headers: McpHeaders;
+}

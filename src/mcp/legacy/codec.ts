@@ -1,0 +1,38 @@
+// Encodes answers for the 2025 era: no `resultType`, no `serverInfo`, errors of a tool as results.
+// Not responsible for negotiating or for what the SDK answers itself (initialize, ping, unknown methods).
+// Invariant: a result's own bytes are spliced in, never parsed, by the SDK neither.
+import { type Failure, failure } from '../../shared/errors.ts';
+import { type Message, text } from '../answer.ts';
+import type { ToolCallResult } from '../ports.ts';
+import { openBody } from '../result-body.ts';
+import { authorMeta } from '../result-meta.ts';
+import { ERROR_META, failureMembers, failureMeta } from '../tool-failure.ts';
+
+/** `members` are JSON text without braces. */
+export function legacyResult(id: string, members: string): Message {
+  return text(`{"jsonrpc":"2.0","id":${id},"result":{${members}}}`);
+}
+
+function failed(id: string, of: Failure, correlation: string): Message {
+  const meta = JSON.stringify({ [ERROR_META]: failureMeta(of, correlation) });
+  return legacyResult(id, `"_meta":${meta},${failureMembers(of, correlation)}`);
+}
+
+export function legacyCalled(id: string, { outcome, body }: ToolCallResult, correlation: string): Message | Promise<Message> {
+  switch (outcome.status) {
+    case 'error':
+      return failed(id, outcome.failure, correlation);
+    case 'input_required':
+      return failed(id, failure('elicit_unsupported'), correlation);
+    case 'ok': {
+      const meta = authorMeta(outcome.meta);
+      const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? '' : `"_meta":${JSON.stringify(meta)},`}`;
+      const opened = body === undefined ? undefined : openBody(body);
+      const spliced = (rest: Awaited<typeof opened>): Message =>
+        rest === undefined ? failed(id, failure('result_invalid'), correlation) : { head, body: rest, tail: '}' };
+      return opened instanceof Promise ? opened.then(spliced) : spliced(opened);
+    }
+    default:
+      return outcome satisfies never;
+  }
+}

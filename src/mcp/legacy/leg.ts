@@ -1,0 +1,153 @@
+// The 2025 era (2024-11-05 to 2025-11-25): sessions over Streamable HTTP, on the SDK's low-level server. One removable module.
+// Not responsible for identity (verified before, on every request), Host, Origin, sizes, or resuming streams.
+// Invariant: an id of a session opens nothing: the verified caller must be its owner, else it is 404 as if it had never been.
+import { failure, type FailureCode } from '../../shared/errors.ts';
+import type { Answer } from '../answer.ts';
+import { reject, type Rejection, unsupported } from '../classify.ts';
+import type { ServerInfo } from '../codec-2026-07-28.ts';
+import { type Envelope, rawAt, textAt } from '../envelope.ts';
+import type { Inbound } from '../inbound.ts';
+import { LEGACY_VERSIONS } from '../versions.ts';
+import { type HandlerPorts, installHandlers } from './handlers.ts';
+import { initializeParams, type InitializeParams } from './initialize.ts';
+import { LEGACY_LIMITS, type LegacyLimits } from './limits.ts';
+import { Session } from './session.ts';
+import { Sessions } from './sessions.ts';
+
+export type { LegacyLimits };
+
+export interface LegacyOptions extends HandlerPorts {
+  readonly info: ServerInfo;
+  readonly limits?: Partial<LegacyLimits>;
+  refuse(answer: Answer, inbound: Inbound, rejection: Rejection): void;
+}
+
+export class LegacyLeg {
+  readonly #options: LegacyOptions;
+  readonly #limits: LegacyLimits;
+  readonly #sessions: Sessions;
+
+  constructor(options: LegacyOptions) {
+    this.#options = options;
+    this.#limits = { ...LEGACY_LIMITS, ...options.limits };
+    this.#sessions = new Sessions(this.#limits);
+  }
+
+  post(inbound: Inbound, envelope: Envelope, answer: Answer): void {
+    if (envelope.method === 'initialize' && envelope.id !== undefined) this.#initialize(inbound, envelope, envelope.id, answer);
+    else {
+      const session = this.#find(inbound, answer, envelope.id);
+      if (session !== undefined) this.#message(session, inbound, envelope, answer);
+    }
+  }
+
+  get(inbound: Inbound, answer: Answer): void {
+    const session = this.#find(inbound, answer, undefined);
+    if (session === undefined) return;
+    if (!answer.streams) this.#refuse(answer, inbound, 'not_acceptable', undefined);
+    else if (!session.transport.attach(answer)) {
+      this.#options.refuse(answer, inbound, reject('request_invalid', 'The session has a stream already', undefined));
+    }
+  }
+
+  delete(inbound: Inbound, answer: Answer): void {
+    const session = this.#find(inbound, answer, undefined);
+    if (session === undefined) return;
+    this.#sessions.end(session);
+    answer.empty(204);
+  }
+
+  onToolsetChanged(tenant: string): void {
+    for (const session of this.#sessions.of(tenant)) void session.server.sendToolListChanged();
+  }
+
+  sessions(tenant?: string): number {
+    return this.#sessions.count(tenant);
+  }
+
+  close(): void {
+    this.#sessions.close();
+  }
+
+  #initialize(inbound: Inbound, envelope: Envelope, id: string, answer: Answer): void {
+    const params = initializeParams(envelope);
+    if ('kind' in params) {
+      this.#options.refuse(answer, inbound, params);
+      return;
+    }
+    const { principal } = inbound;
+    const owner = this.#options.ownerKey(principal);
+    if (!this.#sessions.admit(principal.tenant, owner)) {
+      this.#refuse(answer, inbound, 'concurrency_limit', id);
+      return;
+    }
+    const { instructions } = this.#options.backend.toolset(principal) ?? {};
+    const session = new Session(
+      this.#sessions.newId(),
+      principal.tenant,
+      owner,
+      this.#options.info,
+      instructions,
+      this.#limits.requestsPerSession,
+    );
+    session.client = params.client;
+    installHandlers(session, this.#options);
+    this.#sessions.add(session);
+    void this.#begin(session, inbound, envelope, id, params, answer);
+  }
+
+  async #begin(
+    session: Session,
+    inbound: Inbound,
+    envelope: Envelope,
+    id: string,
+    { message }: InitializeParams,
+    answer: Answer,
+  ): Promise<void> {
+    await session.server.connect(session.transport);
+    const headers = ['mcp-session-id', session.id];
+    session.transport.request({ id, inbound, envelope, answer, headers }, 'initialize', message);
+  }
+
+  /** The caller's session, or undefined after a refusal. */
+  #find(inbound: Inbound, answer: Answer, id: string | undefined): Session | undefined {
+    const { headers, principal } = inbound;
+    if (headers.protocolVersion !== undefined && !LEGACY_VERSIONS.includes(headers.protocolVersion)) {
+      this.#options.refuse(answer, inbound, unsupported(headers.protocolVersion, id));
+      return undefined;
+    }
+    if (headers.session === undefined) {
+      this.#options.refuse(answer, inbound, reject('request_invalid', 'Mcp-Session-Id is missing; initialize first', id));
+      return undefined;
+    }
+    const session = this.#sessions.find(headers.session, this.#options.ownerKey(principal));
+    if (session === undefined) this.#refuse(answer, inbound, 'session_unknown', id);
+    return session;
+  }
+
+  #message(session: Session, inbound: Inbound, envelope: Envelope, answer: Answer): void {
+    const { bytes, id, method, params } = envelope;
+    const { transport } = session;
+    if (method === undefined) {
+      // An answer to a request of ours: none is sent, so it answers nothing.
+      answer.empty(202);
+    } else if (id === undefined) {
+      const cancelled = params?.get('requestId');
+      if (method === 'notifications/cancelled' && cancelled !== undefined) transport.cancel(rawAt(bytes, cancelled));
+      else if (method === 'notifications/initialized') transport.notification(method, undefined);
+      answer.empty(202);
+    } else if (method === 'tools/call' && textAt(bytes, params?.get('name')) === undefined) {
+      this.#options.refuse(answer, inbound, reject('params_invalid', 'params.name is not a string', id));
+    } else {
+      // The SDK gets the name of a tool and nothing else: the handlers read the envelope, and arguments stay bytes.
+      const forSdk = method === 'tools/call' ? { name: textAt(bytes, params?.get('name')) } : undefined;
+      if (!transport.request({ id, inbound, envelope, answer }, method, forSdk)) {
+        this.#refuse(answer, inbound, 'concurrency_limit', id);
+      }
+    }
+  }
+
+  #refuse(answer: Answer, inbound: Inbound, code: FailureCode, id: string | undefined): void {
+    this.#options.refuse(answer, inbound, { kind: 'rejection', failure: failure(code), id });
+  }
+}

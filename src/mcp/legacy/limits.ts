@@ -1,0 +1,18 @@
+// Bounds on the 2025 era's sessions: state that a client makes and may forget.
+// Not responsible for enforcing them (`sessions`).
+
+export interface LegacyLimits {
+  readonly sessionsPerTenant: number;
+  readonly sessionsPerSubject: number;
+  /** A session without a request or an open stream for this long is ended. */
+  readonly idleMs: number;
+  /** Requests of one session under way at once. */
+  readonly requestsPerSession: number;
+}
+
+export const LEGACY_LIMITS: LegacyLimits = Object.freeze({
+  sessionsPerTenant: 10_000,
+  sessionsPerSubject: 100,
+  idleMs: 30 * 60_000,
+  requestsPerSession: 256,
+});

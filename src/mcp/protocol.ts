@@ -1,0 +1,166 @@
+// The MCP endpoint of all tenants: takes verified exchanges, classifies them and has each answered by its method and era.
+// Not responsible for HTTP, identity (both came before) or execution (the backend).
+// Invariant: stateless in the 2026 era; every exchange that is taken gets exactly one end; nothing throws out of here.
+import { randomBytes } from 'node:crypto';
+import { failure, type Failure } from '../shared/errors.ts';
+import { type Answer, text } from './answer.ts';
+import { classify, type InboundCall, type Rejection } from './classify.ts';
+import { ModernCodec, type ServerInfo } from './codec-2026-07-28.ts';
+import { discover } from './discover.ts';
+import { readEnvelope } from './envelope.ts';
+import type { Inbound } from './inbound.ts';
+import { LegacyLeg, type LegacyLimits } from './legacy/leg.ts';
+import { errorMessage, statusOf } from './protocol-error.ts';
+import { cancelBody } from './result-body.ts';
+import type { Caller, McpBackend, Principal } from './ports.ts';
+import { callTool, progressTo } from './tools-call.ts';
+import { toolsList } from './tools-list.ts';
+import { isProtocolFailure } from './tool-failure.ts';
+import { traceparentOf, tracestateOf } from './trace.ts';
+
+export interface ProtocolOptions {
+  readonly backend: McpBackend;
+  readonly info: ServerInfo;
+  /** One string per owner of a handle (session, cursor). */
+  readonly ownerKey: (principal: Principal) => string;
+  /** The `WWW-Authenticate` of a 403 that names the scopes an operation needs (RFC 6750, section 3). */
+  readonly scopeChallenge: (principal: Principal, scopes: readonly string[]) => string;
+  /** At least 32 bytes, shared by all servers behind one address. @default random */
+  readonly cursorKey?: Uint8Array;
+  readonly legacy?: Partial<LegacyLimits>;
+}
+
+export class Protocol {
+  readonly #options: ProtocolOptions;
+  readonly #codec: ModernCodec;
+  readonly #cursorKey: Uint8Array;
+  readonly #legacy: LegacyLeg;
+
+  constructor(options: ProtocolOptions) {
+    this.#options = options;
+    this.#codec = new ModernCodec(options.info);
+    this.#cursorKey = options.cursorKey ?? randomBytes(32);
+    this.#legacy = new LegacyLeg({
+      backend: options.backend,
+      info: options.info,
+      ownerKey: options.ownerKey,
+      cursorKey: this.#cursorKey,
+      refuse,
+      protocolFailure: (answer, id, of, inbound) => this.#protocolFailure(answer, id, of, inbound),
+      ...(options.legacy === undefined ? {} : { limits: options.legacy }),
+    });
+  }
+
+  post(inbound: Inbound, body: Buffer, answer: Answer): void {
+    try {
+      const classified = classify(inbound.headers, readEnvelope(body));
+      switch (classified.kind) {
+        case 'call':
+          this.#call(classified, inbound, answer);
+          break;
+        case 'rejection':
+          refuse(answer, inbound, classified);
+          break;
+        case 'notification':
+          answer.empty(202);
+          break;
+        case 'legacy':
+          this.#legacy.post(inbound, classified.envelope, answer);
+          break;
+        default:
+          classified satisfies never;
+      }
+    } catch {
+      refuse(answer, inbound, { kind: 'rejection', failure: failure('internal_error'), id: undefined });
+    }
+  }
+
+  /** The stream of a 2025-era session. */
+  get(inbound: Inbound, answer: Answer): void {
+    this.#legacy.get(inbound, answer);
+  }
+
+  /** Ends a 2025-era session. */
+  delete(inbound: Inbound, answer: Answer): void {
+    this.#legacy.delete(inbound, answer);
+  }
+
+  /** Tells the tenant's open streams that the list of tools is another one. */
+  onToolsetChanged(tenant: string): void {
+    this.#legacy.onToolsetChanged(tenant);
+  }
+
+  /** Sessions under way, of one tenant or of all. */
+  sessions(tenant?: string): number {
+    return this.#legacy.sessions(tenant);
+  }
+
+  close(): void {
+    this.#legacy.close();
+  }
+
+  #call(call: InboundCall, inbound: Inbound, answer: Answer): void {
+    const { backend, ownerKey } = this.#options;
+    const { principal } = inbound;
+    switch (call.method) {
+      case 'tools/call':
+        void this.#toolsCall(call, inbound, answer).catch(() =>
+          refuse(answer, inbound, { kind: 'rejection', failure: failure('internal_error'), id: call.id }),
+        );
+        break;
+      case 'tools/list': {
+        const listed = toolsList(call, backend.toolset(principal), () => ownerKey(principal), this.#cursorKey);
+        if (typeof listed === 'string') answer.send(200, this.#codec.complete(call.id, listed));
+        else refuse(answer, inbound, listed);
+        break;
+      }
+      case 'server/discover':
+        answer.send(200, this.#codec.complete(call.id, discover(backend.toolset(principal))));
+        break;
+      default:
+        call.method satisfies never;
+    }
+  }
+
+  async #toolsCall(call: InboundCall, inbound: Inbound, answer: Answer): Promise<void> {
+    const { progressToken, envelope, id, name } = call;
+    const told = progressToken !== undefined && answer.streams;
+    const progress = told ? progressTo(progressToken, (message) => answer.notify(message)) : undefined;
+    const result = await callTool(this.#options.backend, callerOf(call, inbound), name, envelope, answer.signal, progress);
+    const { outcome } = result;
+    if (answer.signal.aborted) {
+      cancelBody(result.body);
+      return;
+    }
+    if (outcome.status === 'error' && isProtocolFailure(outcome.failure)) {
+      this.#protocolFailure(answer, id, outcome.failure, inbound);
+      return;
+    }
+    const message = this.#codec.called(id, result, inbound.correlation);
+    answer.send(200, message instanceof Promise ? await message : message);
+  }
+
+  /** A failure that ends the request itself; missing scopes are named in a challenge, so that a client can step up. */
+  #protocolFailure(answer: Answer, id: string, of: Failure, { correlation, principal }: Inbound): void {
+    const message = text(errorMessage(id, of, correlation));
+    if (of.code !== 'scope_insufficient') answer.send(statusOf(of), message);
+    else answer.send(403, message, ['www-authenticate', this.#options.scopeChallenge(principal, scopesOf(of))]);
+  }
+}
+
+/** Scopes that a `scope_insufficient` names in its data: `{ scopes: [...] }`. */
+function scopesOf({ data }: Failure): string[] {
+  const scopes = typeof data === 'object' && data !== null && !Array.isArray(data) ? data['scopes'] : undefined;
+  return Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : [];
+}
+
+function callerOf(call: InboundCall, { correlation, principal }: Inbound): Caller {
+  const traceparent = traceparentOf(call.traceparent);
+  const tracestate = tracestateOf(call.tracestate, call.traceparent);
+  const caller = { principal, correlation, traceparent, client: call.client };
+  return tracestate === undefined ? caller : { ...caller, tracestate };
+}
+
+function refuse(answer: Answer, { correlation }: Inbound, { failure: of, id, data }: Rejection): void {
+  answer.send(statusOf(of), text(errorMessage(id, of, correlation, data)));
+}
