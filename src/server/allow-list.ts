@@ -1,0 +1,47 @@
+// Which Host and Origin values this server answers to (DNS rebinding, CSRF from web pages).
+// Not responsible for refusing (`guard`). Invariant: matched as text in lower case, never resolved; a name that is not listed is foreign.
+import { isIP } from 'node:net';
+import type { HttpServerOptions } from './ports.ts';
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+function bracketed(address: string): string {
+  return isIP(address) === 6 ? `[${address}]` : address;
+}
+
+export class AllowList {
+  readonly #hosts = new Set<string>();
+  /** Named without a port: any port will do. */
+  readonly #names = new Set<string>();
+  readonly #origins = new Set<string>();
+
+  constructor(config: HttpServerOptions['config'], port: number) {
+    const suffixes = port === 80 ? ['', ':80'] : [`:${port}`];
+    for (const name of [...LOOPBACK, bracketed(config.listen.host.toLowerCase())]) {
+      for (const suffix of suffixes) this.#hosts.add(name + suffix);
+    }
+    for (const name of LOOPBACK) this.#origins.add(new URL(`http://${name}:${port}`).origin);
+    if (config.publicUrl !== undefined) {
+      const { host, origin } = new URL(config.publicUrl);
+      this.#hosts.add(host);
+      this.#origins.add(origin);
+    }
+    for (const host of config.allowedHosts) (/:\d+$/.test(host) ? this.#hosts : this.#names).add(host.toLowerCase());
+    for (const origin of config.allowedOrigins) this.#origins.add(origin.toLowerCase());
+  }
+
+  /** `local` is the address of our end of the connection: an IP literal of ourselves is no name that could be rebound. */
+  host(value: string | undefined, local: { address: string | undefined; port: number | undefined }): boolean {
+    if (value === undefined) return false;
+    const host = value.toLowerCase();
+    if (this.#hosts.has(host) || this.#names.has(host.replace(/:\d+$/, ''))) return true;
+    if (local.address === undefined) return false;
+    const own = bracketed(local.address.replace(/^::ffff:(?=\d)/, ''));
+    return host === `${own}:${local.port}` || (local.port === 80 && host === own);
+  }
+
+  /** Programs send none. A page that a browser hides the origin of (`null`) is foreign. */
+  origin(value: string | undefined): boolean {
+    return value === undefined || this.#origins.has(value.toLowerCase());
+  }
+}

@@ -1,0 +1,122 @@
+// The MCP endpoint of a tenant: who calls is settled before a byte of the body is read; then the protocol takes over.
+// Not responsible for verifying credentials (handed in) or for anything in the body.
+// Invariant: the tenant is the one that the credential was verified for; an unknown tenant and a foreign token look alike;
+// whatever goes wrong in here is a refusal.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Principal } from '../auth/principal.ts';
+import type { Answer } from '../mcp/answer.ts';
+import type { Inbound } from '../mcp/inbound.ts';
+import type { Protocol } from '../mcp/protocol.ts';
+import { failure } from '../shared/errors.ts';
+import { isTenantId } from '../shared/ids.ts';
+import { accepts } from './accept.ts';
+import type { Denials } from './denials.ts';
+import type { Exchanges } from './exchanges.ts';
+import { HttpAnswer } from './http-answer.ts';
+import { type AuthDenial, type HttpServerOptions, isDenial } from './ports.ts';
+import { refuse } from './refusal.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    correlation: string;
+    principal: Principal | undefined;
+  }
+}
+
+interface Params {
+  tenant: string;
+}
+type McpRequest = FastifyRequest<{ Params: Params; Body: Buffer | undefined }>;
+
+export interface McpRoutePorts {
+  readonly options: HttpServerOptions;
+  readonly protocol: Protocol;
+  readonly exchanges: Exchanges;
+  readonly denials: Denials;
+  readonly stallMs: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+const BEARER: AuthDenial = {
+  code: 'token_invalid',
+  reason: 'the token is of another tenant',
+  challenge: 'Bearer error="invalid_token"',
+};
+
+export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
+  const { denials, exchanges, options, protocol, stallMs } = ports;
+
+  /** Runs before the body is read. */
+  function admit(request: McpRequest, reply: FastifyReply, next: () => void): void {
+    const { tenant } = request.params;
+    // The router decodes %xx; a tenant id is matched as sent.
+    if (!isTenantId(tenant) || !request.url.startsWith(`/t/${tenant}/mcp`)) {
+      refuse(reply, failure('not_found'), request.correlation);
+      return;
+    }
+    if (exchanges.draining) {
+      refuse(reply, failure('draining'), request.correlation, { connection: 'close', 'retry-after': '1' });
+      return;
+    }
+    let verdict: Principal | AuthDenial | Promise<Principal | AuthDenial>;
+    try {
+      verdict = options.authenticate(request.headers.authorization, tenant);
+    } catch {
+      verdict = failed;
+    }
+    if (verdict instanceof Promise) void verdict.catch(() => failed).then((settled) => settle(request, reply, settled, next));
+    else settle(request, reply, verdict, next);
+  }
+
+  function settle(request: McpRequest, reply: FastifyReply, verdict: Principal | AuthDenial, next: () => void): void {
+    const { tenant } = request.params;
+    const denial = isDenial(verdict) ? verdict : verdict.tenant === tenant && options.tenantExists(tenant) ? undefined : BEARER;
+    if (denial !== undefined) {
+      void denials.credential(request, reply, tenant, denial);
+      return;
+    }
+    request.principal = verdict as Principal;
+    next();
+  }
+
+  function take(request: McpRequest, reply: FastifyReply, act: (inbound: Inbound, answer: Answer) => void): void {
+    const { principal, correlation, headers } = request;
+    const accepted = accepts(headers.accept);
+    if (principal === undefined) refuse(reply, failure('unauthenticated'), correlation);
+    else if (!accepted.json && !accepted.stream) refuse(reply, failure('not_acceptable'), correlation);
+    else {
+      reply.hijack();
+      const answer = new HttpAnswer(reply.raw, accepted.stream, exchanges, stallMs);
+      act({ principal, correlation, headers: mcpHeaders(request) }, answer);
+    }
+  }
+
+  const url = '/t/:tenant/mcp';
+  app.post<{ Params: Params; Body: Buffer | undefined }>(url, { onRequest: admit }, (request, reply) =>
+    take(request, reply, (inbound, answer) => protocol.post(inbound, request.body ?? NOTHING, answer)),
+  );
+  app.get<{ Params: Params; Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
+    take(request, reply, (inbound, answer) => protocol.get(inbound, answer)),
+  );
+  app.delete<{ Params: Params; Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
+    take(request, reply, (inbound, answer) => protocol.delete(inbound, answer)),
+  );
+}
+
+const failed: AuthDenial = { code: 'token_invalid', reason: 'authentication failed with an error', challenge: 'Bearer' };
+
+function mcpHeaders({ headers }: McpRequest): Inbound['headers'] {
+  return {
+    protocolVersion: single(headers['mcp-protocol-version']),
+    method: single(headers['mcp-method']),
+    name: single(headers['mcp-name']),
+    session: single(headers['mcp-session-id']),
+    traceparent: single(headers['traceparent']),
+    tracestate: single(headers['tracestate']),
+  };
+}
+
+/** The guard let none of ours pass that stands twice; of the others a joined value fails its own check. */
+function single(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
