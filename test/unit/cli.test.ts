@@ -1,0 +1,544 @@
+// The command line as a user meets it: real processes, their output and exit codes; and the pure parts below it.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { stripTypeScriptTypes } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import * as esbuild from 'esbuild-wasm';
+import t, { type Test } from 'tap';
+import { parseArguments } from '../../src/commands/call-arguments.ts';
+import { failureLine, failureOf } from '../../src/commands/call-result.ts';
+import { UsageError } from '../../src/commands/command.ts';
+import { eventData } from '../../src/commands/event-stream.ts';
+import { invocationPrefix } from '../../src/commands/invocation.ts';
+import { lastLines, newLines } from '../../src/commands/log-files.ts';
+import { formatLine } from '../../src/commands/log-line.ts';
+import { nearest } from '../../src/shared/nearest.ts';
+import { announce, runningServers } from '../../src/commands/running.ts';
+import { table } from '../../src/commands/table.ts';
+import { shipEstate } from '../../src/demo/home.ts';
+import type { Json } from '../../src/shared/json.ts';
+import { authorLogFile, createAuthorLog } from '../../src/tenants/author-log.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const cli = join(root, 'src', 'cli.ts');
+const run = promisify(execFile);
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end; a non-zero exit code is a result here, not an error. */
+async function program(
+  file: string,
+  args: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string } = {},
+): Promise<Ended> {
+  const env = { ...process.env, NO_COLOR: '1', ...options.env };
+  try {
+    const { stdout, stderr } = await run(file, args, { ...options, env, timeout: 60_000, maxBuffer: 64 * 1_048_576 });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    if (typeof code !== 'number') throw error;
+    return { code, stdout, stderr };
+  }
+}
+const leasehold = (args: readonly string[], options?: Parameters<typeof program>[2]) =>
+  program(process.execPath, [cli, ...args], options);
+
+t.test('help names every command, and each command explains itself', async (t) => {
+  const overview = await leasehold(['--help']);
+  t.equal(overview.code, 0);
+  t.equal(overview.stderr, '');
+  for (const entry of table) {
+    const command = await entry.load();
+    t.equal(command.name, entry.name, 'the table tells the name of the command');
+    t.equal(command.summary, entry.summary, 'the table tells the summary of the command');
+    t.match(overview.stdout, `  ${entry.name} `);
+    t.match(overview.stdout, entry.summary);
+  }
+  const short = await leasehold(['help', 'logs']);
+  const long = await leasehold(['logs', '--help']);
+  t.equal(short.code, 0);
+  t.equal(short.stdout, long.stdout, '`help logs` and `logs --help` are the same');
+  t.match(long.stdout, /^usage: leasehold logs \[tenant\]/);
+  t.match(long.stdout, /-f, --follow +keep printing/);
+});
+
+t.test('a wrong command line is refused with exit code 2 and what to do', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [[], /usage: leasehold <command>/],
+    [['strat'], /✗ unknown command 'strat'\. Did you mean 'start'\?/],
+    [['zzzzzz'], /✗ unknown command 'zzzzzz'\. leasehold --help lists them\./],
+    [['help', 'tokne'], /Did you mean 'token'\?/],
+    [['--jsno'], /✗ unknown option '--jsno'/],
+    [['logs', '--wrong'], /✗ Unknown option '--wrong'\nusage: leasehold logs /],
+    [['logs', 'a', 'b'], /✗ unexpected argument 'b'\nusage: leasehold logs /],
+    [['logs', '--lines', 'many'], /✗ --lines takes a whole number\nusage: /],
+    [['version', '--json=yes'], /✗ .*--json.*\nusage: leasehold version/],
+  ];
+  for (const [args, expected] of cases) {
+    const { code, stdout, stderr } = await leasehold(args);
+    t.equal(code, 2, args.join(' '));
+    t.equal(stdout, '', 'nothing on stdout');
+    t.match(stderr, expected);
+    t.notMatch(stderr, /\n\s+at /, 'no stack');
+  }
+});
+
+t.test('the version is that of the package', async (t) => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  t.equal((await leasehold(['--version'])).stdout, `${version}\n`);
+  const json = await leasehold(['version', '--json']);
+  t.match(JSON.parse(json.stdout), { leasehold: version, node: process.versions.node });
+});
+
+t.test('the entry refuses an old Node before it loads anything', async (t) => {
+  const code = stripTypeScriptTypes(readFileSync(cli, 'utf8'));
+  t.notMatch(code, /^\s*import\s[^(]/m, 'no static import');
+  const [plain, old] = await Promise.all(
+    ['esnext', 'node12.20'].map((target) => esbuild.transform(code, { target, format: 'esm', supported: {} })),
+  );
+  t.equal(old?.code, plain?.code, 'there is no syntax in it that Node 12 cannot parse');
+
+  const oldNode = await findOldNode();
+  if (oldNode === undefined) {
+    t.pass('skipped: no Node older than 24 on the PATH of this machine');
+    return;
+  }
+  const file = join(t.testdir(), 'cli.mjs');
+  writeFileSync(file, code);
+  const refused = await program(oldNode, [file, 'start']);
+  t.equal(refused.code, 1);
+  t.equal(refused.stdout, '');
+  t.match(refused.stderr, /^leasehold needs Node\.js 24 or newer; this is v\d+\.\d+\.\d+ .*\n$/, 'one clear line');
+});
+
+async function findOldNode(): Promise<string | undefined> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const file = join(folder, 'node');
+    const { stdout } = await program(file, ['--version']).catch(() => ({ stdout: '' }));
+    if (/^v\d+/.test(stdout) && Number.parseInt(stdout.slice(1), 10) < 24) return file;
+  }
+  return undefined;
+}
+
+t.test('typos are recognised, other words are not', async (t) => {
+  const words = ['demo', 'start', 'token', 'version'];
+  for (const [typed, expected] of [
+    ['strat', 'start'],
+    ['STAR', 'start'],
+    ['toekn', 'token'],
+    ['vresoni', undefined],
+    ['versoin', 'version'],
+    ['x', undefined],
+    ['d'.repeat(100_000), undefined],
+  ] as const) {
+    t.equal(nearest(typed, words), expected, typed.slice(0, 10));
+  }
+});
+
+t.test('printed commands fit how the CLI was started', async (t) => {
+  const script = '/clone/src/cli.ts';
+  t.equal(invocationPrefix({ env: { npm_lifecycle_event: 'start' }, cwd: '/clone', script }), 'npm run leasehold --');
+  t.equal(invocationPrefix({ env: {}, cwd: '/clone', script }), 'node src/cli.ts');
+  t.equal(invocationPrefix({ env: {}, cwd: '/other', script }), 'node /clone/src/cli.ts');
+  t.equal(
+    invocationPrefix({ env: { npm_command: 'exec' }, cwd: '/x', script: '/x/node_modules/.bin/leasehold' }),
+    'npx leasehold',
+  );
+  t.equal(invocationPrefix({ env: {}, cwd: '/x', script: '/usr/local/bin/leasehold' }), 'leasehold');
+});
+
+t.test('key=value words become arguments by the input schema', async (t) => {
+  const schema: { [key: string]: Json } = {
+    properties: {
+      name: { type: 'string' },
+      limit: { type: 'integer' },
+      loud: { type: 'boolean' },
+      tags: { type: 'array', items: { type: 'string' } },
+      sizes: { type: 'array', items: { type: 'number' } },
+      where: { type: 'object' },
+      maybe: { type: ['string', 'null'] },
+      level: { anyOf: [{ const: 1 }, { const: 2 }] },
+    },
+  };
+  const parsed = (...words: string[]) => parseArguments(words, schema);
+  t.strictSame(
+    parsed('name=42', 'limit=20', 'loud=true'),
+    { name: '42', limit: 20, loud: true },
+    'a string stays what was typed',
+  );
+  t.strictSame(parsed('limit=many'), { limit: 'many' }, 'what does not fit is passed on for the tool to refuse');
+  t.strictSame(parsed('tags=a', 'tags=1'), { tags: ['a', '1'] });
+  t.strictSame(parsed('tags=one'), { tags: ['one'] });
+  t.strictSame(parsed('sizes=[1,2.5]'), { sizes: [1, 2.5] });
+  t.strictSame(parsed('sizes=3'), { sizes: [3] });
+  t.strictSame(parsed('where={"a":{"b":1}}'), { where: { a: { b: 1 } } });
+  t.strictSame(parsed('maybe=null', 'level=2'), { maybe: 'null', level: 2 });
+  t.strictSame(parsed('unknown=7', 'name=a=b'), { unknown: '7', name: 'a=b' });
+  t.strictSame(
+    parseArguments(['name=B'], schema, { name: 'A', limit: 1 }),
+    { name: 'B', limit: 1 },
+    'words win over --args-json',
+  );
+  const odd = parsed('__proto__=x');
+  t.ok(Object.hasOwn(odd, '__proto__'), 'a reserved word is an ordinary key');
+  for (const bad of ['name', '=x']) t.throws(() => parsed(bad), UsageError, bad);
+});
+
+t.test('an event stream is read in whatever pieces it comes, up to its limit', async (t) => {
+  const bytes = Buffer.from('event: message\ndata: {"a":"ü"}\n\n: comment\r\n\r\ndata:one\ndata: two\n\ndata: torn');
+  const collect = async (size: number, limit = 10_000) => {
+    const all: string[] = [];
+    const pieces = (async function* () {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+    })();
+    for await (const data of eventData(pieces, limit)) all.push(data);
+    return all;
+  };
+  for (const size of [1, 2, 3, 7, 1000]) t.strictSame(await collect(size), ['{"a":"ü"}', 'one\ntwo'], `pieces of ${size}`);
+  await t.rejects(collect(10, 20), /larger than 20 bytes/);
+});
+
+t.test('failures say what to do next', async (t) => {
+  const answer = {
+    http: 200,
+    correlation: undefined,
+    result: {
+      isError: true,
+      content: [{ type: 'text', text: 'The arguments do not fit.' }],
+      _meta: {
+        'leasehold/error': {
+          class: 'input',
+          code: 'arguments_invalid',
+          correlationId: '01JD',
+          nextAction: { do: 'fix_arguments', path: '/name', reason: 'is required' },
+        },
+      },
+    },
+  };
+  const failure = failureOf(answer, 'hello');
+  t.ok(failure);
+  if (failure !== undefined) {
+    t.equal(failureLine(failure), '✗ input  arguments_invalid   hello: /name is required   next: fix_arguments   call 01JD\n');
+  }
+  t.equal(failureOf({ http: 200, correlation: undefined, result: { content: [] } }, 'hello'), undefined);
+  const foreign = failureOf({ http: 200, correlation: undefined, error: { code: -1, message: 'a\u001b[2Jb' } }, 'x');
+  t.equal(foreign && failureLine(foreign), '✗ error  -1   x: a\\x1b[2Jb\n', 'control characters are shown, not sent');
+});
+
+t.test('the author log is bounded, rotates, and is read back', async (t) => {
+  const dataDir = t.testdir();
+  const log = createAuthorLog(dataDir, { fileBytes: 2000, waitingBytes: 4000 });
+  const heard: string[] = [];
+  const stop = log.listen((line) => heard.push(line.message));
+  log.write('acme', { level: 'info', message: 'first', tool: 'hello', call: '01JD', fields: { n: 1 } });
+  const circular: Record<string, unknown> = {};
+  circular['self'] = circular;
+  log.write('acme', { level: 'warn', message: 'not JSON', fields: circular });
+  log.write('acme', { level: 'warn', message: 'long', fields: { text: 'x'.repeat(100_000) } });
+  await log.flush();
+  for (let i = 0; i < 100; i += 1) log.write('acme', { level: 'debug', message: `flood ${i} ${'.'.repeat(100)}` });
+  await log.flush();
+  log.write('globex', { level: 'error', message: 'boom', stack: 'TypeError: boom\n  at tools/x.ts:3:1', saw: 'tool_failed' });
+  log.write('acme', { level: 'info', message: 'after' });
+  log.write('../evil', { level: 'info', message: 'no such tenant' });
+  stop();
+  await log.close();
+  log.write('acme', { level: 'info', message: 'too late' });
+
+  t.equal(heard.length, 106);
+  const file = authorLogFile(dataDir, 'acme');
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.ok(statSync(`${file}.1`).size <= 2000 + 4000 + 32_768);
+  const lines = await lastLines(dataDir, ['acme', 'globex'], 1000);
+  const messages = lines.map(({ message }) => message);
+  t.ok(messages.includes('not JSON') && messages.includes('long') && messages.includes('after'));
+  t.match(messages.find((message) => message.includes('dropped')) ?? '', /^\d+ log lines were dropped here$/);
+  t.notOk(messages.includes('too late'));
+  t.match(
+    lines.find(({ message }) => message === 'first'),
+    { tenant: 'acme', tool: 'hello', call: '01JD', fields: { n: 1 } },
+  );
+  t.throws(() => authorLogFile(dataDir, '../evil'), RangeError);
+
+  const boom = lines.find(({ tenant }) => tenant === 'globex');
+  t.ok(boom);
+  if (boom === undefined) return;
+  t.match(
+    formatLine(boom, { colour: false }),
+    /globex {2}- {2}error {2}boom {2}\(the caller saw: tool_failed\)\n {4}TypeError: boom\n/,
+  );
+  const nasty = { ...boom, message: 'a\u001b[31mb\nc', stack: undefined };
+  t.match(
+    formatLine(JSON.parse(JSON.stringify(nasty)), { colour: false }),
+    'a\\x1b[31mb ⏎ c',
+    'a tool cannot drive the terminal',
+  );
+});
+
+t.test('new lines are followed through a rotation', async (t) => {
+  const dataDir = t.testdir();
+  const log = createAuthorLog(dataDir, { fileBytes: 200 });
+  const stop = new AbortController();
+  const followed = newLines(dataDir, [], stop.signal);
+  const next = followed.next();
+  for (let i = 0; i < 5; i += 1) {
+    log.write('acme', { level: 'info', message: `line ${i} ä ${'.'.repeat(60)}` });
+    await log.flush();
+    const { value } = await (i === 0 ? next : followed.next());
+    t.match(value, { tenant: 'acme', message: new RegExp(`^line ${i} ä`) });
+  }
+  stop.abort();
+  t.equal((await followed.next()).done, true);
+  await log.close();
+});
+
+t.test('a running server is found, a dead or damaged entry is not', async (t) => {
+  const env = { XDG_STATE_HOME: t.testdir() };
+  t.strictSame(runningServers(env), []);
+  const server = { pid: process.pid, url: 'http://127.0.0.1:1', port: 1, estate: '/e', dataDir: '/d' };
+  const withdraw = announce(env, server);
+  const folder = join(env.XDG_STATE_HOME, 'leasehold', 'running');
+  const child = await program(process.execPath, ['-p', 'process.pid']);
+  const dead = Number(child.stdout);
+  writeFileSync(join(folder, `${dead}.json`), JSON.stringify({ ...server, pid: dead }));
+  writeFileSync(join(folder, '1.json'), '{"pid":1');
+  writeFileSync(join(folder, '2.json'), JSON.stringify({ ...server, pid: 2, url: 'file:///etc/passwd' }));
+  t.strictSame(runningServers(env), [server]);
+  withdraw();
+  t.strictSame(runningServers(env), []);
+});
+
+t.test('the demo estate is kept up to date, and what its user changed is kept', async (t) => {
+  const home = join(t.testdir(), 'demo');
+  await shipEstate(home, 'http://127.0.0.1:5001');
+  const tenant = join(home, 'tenants', 'acme', 'tenant.json');
+  const tool = join(home, 'tenants', 'acme', 'tools', 'travel.ts');
+  t.match(readFileSync(tenant, 'utf8'), 'http://127.0.0.1:5001');
+  t.ok(statSync(join(home, 'node_modules', 'convert', 'package.json')).isFile(), 'its npm package is there');
+
+  const state = join(home, '.leasehold', 'demo.json');
+  const shipped = readFileSync(tool, 'utf8');
+  writeFileSync(tool, 'mine');
+  await shipEstate(home, 'http://127.0.0.1:5002');
+  t.equal(readFileSync(tool, 'utf8'), 'mine', 'a changed file is kept');
+
+  const older = JSON.parse(readFileSync(state, 'utf8')) as { files: Record<string, string> };
+  older.files['tenants/acme/tools/travel.ts'] = createHash('sha256').update('older release').digest('hex');
+  writeFileSync(state, JSON.stringify(older));
+  writeFileSync(tool, 'older release');
+  await shipEstate(home, 'http://127.0.0.1:5002');
+  t.equal(readFileSync(tool, 'utf8'), shipped, 'a file as an older release shipped it is brought up to date');
+
+  writeFileSync(tenant, readFileSync(tenant, 'utf8').replace('Acme Travel', 'Mine'));
+  await shipEstate(home, 'http://127.0.0.1:5003');
+  t.match(readFileSync(tenant, 'utf8'), /"Mine"[^]*http:\/\/127\.0\.0\.1:5003/, 'the origin moves in a changed file too');
+});
+
+// ---- with a running server ---------------------------------------------------------------------------------------
+
+interface Ready {
+  readonly url: string;
+  readonly tenants: { id: string; endpoint: string; token?: string }[];
+}
+interface Serving {
+  readonly child: ChildProcess;
+  readonly ready: Ready;
+  readonly exit: Promise<number | null>;
+  readonly stderr: () => string;
+}
+
+/** Folders of a user of his own, so that no server and no demo of this machine is met. */
+function ownUser(t: Test): Record<string, string> {
+  const dir = t.testdir({ home: {} });
+  return { HOME: join(dir, 'home'), XDG_DATA_HOME: join(dir, 'data'), XDG_STATE_HOME: join(dir, 'state'), NO_COLOR: '1' };
+}
+
+/** Starts a serving command with `--json` and waits until it says that it is ready. Ended at the end of the test. */
+async function serving(t: Test, args: readonly string[], env: Record<string, string>): Promise<Serving> {
+  const child = spawn(process.execPath, [cli, ...args, '--json'], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await exit;
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
+  if (value === undefined) throw new Error(`it ended without being ready: ${stderr}`);
+  return { child, ready: JSON.parse(value) as Ready, exit, stderr: () => stderr };
+}
+
+t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t) => {
+  const env = ownUser(t);
+  const first = await serving(t, ['demo', '--port', '0'], env);
+  const { ready } = first;
+  t.match(ready, { ready: true, url: /^http:\/\/127\.0\.0\.1:\d+$/ });
+  t.strictSame(
+    ready.tenants.map(({ id }) => id),
+    ['acme', 'globex'],
+  );
+  for (const { id, endpoint, token } of ready.tenants) {
+    t.equal(endpoint, `${ready.url}/t/${id}/mcp`);
+    t.match(token, /^lh_/);
+  }
+  const call = (...args: string[]) => leasehold(['call', ...args], { env });
+
+  t.test('the same tool name does different things', async (t) => {
+    const acme = await call('acme', 'hello', 'name=Ada');
+    t.strictSame([acme.code, acme.stdout], [0, 'Hello, Ada, from acme\n']);
+    t.match(acme.stderr, /^[\d.]+ ms/);
+    const globex = await call('globex', 'hello');
+    t.match(globex.stdout, /^Globex dispatch speaking.*stranger: visit 1\.\n$/);
+    t.match((await call('globex', 'hello')).stdout, 'visit 2', 'the same subject, the same store');
+    t.match((await call('globex', 'hello', '--as', 'bob')).stdout, 'visit 1', 'another subject, another store');
+  });
+
+  t.test('a library, declared tools, nested calls and progress', async (t) => {
+    const km = await call('globex', 'convert', 'value=5', 'from=miles', 'to=km', '--json');
+    t.match(JSON.parse(km.stdout), { ok: true, result: { structuredContent: { unit: 'km', value: 8.04672 } } });
+    t.match((await call('acme', 'list_cities')).stdout, 'Lagos');
+    t.match((await call('acme', 'weather', 'city=Lima', 'unit=fahrenheit')).stdout, /Lima/);
+    t.match((await call('globex', 'quote', 'km=100', 'currency=USD')).stdout, /130\.12/);
+    const warmest = await call('acme', 'warmest', 'cities=Lima', 'cities=Lagos', 'cities=Zürich');
+    t.match(warmest.stdout, /Lagos/);
+    t.match(warmest.stderr, /… 0\/3 {2}asking for Lima\n… 1\/3 {2}asking for Lagos\n… 2\/3/);
+    t.match((await call('acme', 'add_note', 'text=pack an umbrella', 'tags=rain')).stdout, /umbrella/);
+  });
+
+  t.test('what goes wrong says what to do', async (t) => {
+    const cases: [string[], RegExp][] = [
+      [['acme', 'hello'], /^✗ input {2}arguments_invalid {3}hello: .*name.* {3}next: fix_arguments {3}call [0-9A-Z]{26}\n$/],
+      [['acme', 'helo'], /^✗ acme has no tool 'helo' for this caller\. Did you mean 'hello'\?\n$/],
+      [['acme', 'weather', 'city=Atlantis'], /^✗ upstream {2}upstream_error {3}weather: /],
+      [['nobody', 'hello'], /^✗ there is no tenant 'nobody' in .*; there are: acme, globex\n$/],
+      [['acme', 'hello', 'name=x', '--token', 'lh_wrong'], /^✗ credential {2}token_invalid/],
+    ];
+    for (const [args, expected] of cases) {
+      const { code, stdout, stderr } = await call(...args);
+      t.strictSame([code, stdout], [1, ''], args.join(' '));
+      t.match(stderr, expected);
+    }
+    const token = ready.tenants[0]?.token ?? '';
+    const foreign = await leasehold(['call', 'globex', 'hello', '--url', ready.url, '--token', token], { env });
+    t.match(foreign.stderr, /^✗ credential {2}token_invalid/, "acme's token opens nothing of globex");
+    const nowhere = await leasehold(['call', 'acme', 'hello', '--url', 'http://127.0.0.1:9', '--token', 'x'], { env });
+    t.match(nowhere.stderr, /^✗ no server answers at http:\/\/127\.0\.0\.1:9\/t\/acme\/mcp \(/);
+  });
+
+  t.test('what tools log is read by its author', async (t) => {
+    const { code, stdout } = await leasehold(['logs', 'acme'], { env });
+    t.equal(code, 0);
+    t.match(stdout, /acme {2}warmest {2}info {3}compared {2}cities=3 {2}warmest=Lagos {2}call [0-9A-Z]{26}/);
+  });
+
+  t.test('tokens are made, listed and revoked while it runs', async (t) => {
+    const made = await leasehold(['token', 'create', 'acme', '--subject', 'ada@acme.com'], { env });
+    t.equal(made.code, 0, made.stderr);
+    const secret = made.stdout.trim();
+    t.match(secret, /^lh_[\w-]+$/, 'stdout holds the token and nothing else');
+    const using = (token: string) => leasehold(['call', 'acme', 'hello', 'name=Ada', '--token', token], { env });
+    t.equal((await using(secret)).stdout, 'Hello, Ada, from acme\n');
+    const listed = JSON.parse((await leasehold(['token', 'list', 'acme', '--json'], { env })).stdout) as {
+      id: string;
+      subject: string;
+    }[];
+    const id = listed.find(({ subject }) => subject === 'ada@acme.com')?.id ?? '';
+    t.match((await leasehold(['token', 'list', 'acme'], { env })).stdout, new RegExp(`${id} +ada@acme\\.com`));
+    t.notMatch(JSON.stringify(listed), secret.slice(-12), 'a secret is shown once');
+    t.equal((await leasehold(['token', 'revoke', 'globex', id], { env })).code, 1, 'a token of another tenant does not exist');
+    t.equal((await leasehold(['token', 'revoke', 'acme', id], { env })).code, 0);
+    t.match((await using(secret)).stderr, /^✗ credential {2}token_invalid/, 'and opens nothing any more');
+  });
+
+  t.test('a second server on the port is told who is there', async (t) => {
+    const port = new URL(ready.url).port;
+    const other = join(t.testdir({ tenants: {} }));
+    const taken = await leasehold(['start', other, '--port', port], { env });
+    t.equal(taken.code, 1);
+    const estate = join(env['XDG_DATA_HOME'] ?? '', 'leasehold', 'demo');
+    t.match(
+      taken.stderr,
+      `✗ port ${port} is in use by pid ${first.child.pid} (leasehold, estate ${realpathSync(estate)}). Stop it, or --port`,
+    );
+    const twice = await leasehold(['demo', '--port', port], { env });
+    t.match(twice.stderr, 'this estate is served already');
+  });
+
+  t.test('a changed tool is live, a broken one is reported and the old one keeps serving', async (t) => {
+    const file = join(env['XDG_DATA_HOME'] ?? '', 'leasehold', 'demo', 'tenants', 'acme', 'tools', 'travel.ts');
+    const source = readFileSync(file, 'utf8');
+    writeFileSync(file, source.replace('Hello, ', 'Good day, '));
+    await until(async () => (await call('acme', 'hello', 'name=Ada')).stdout.startsWith('Good day'));
+    writeFileSync(file, `${source}\nimport './nothing-here.ts';`);
+    await until(async () => /✗ .*travel\.ts/.test(first.stderr()));
+    t.match((await call('acme', 'hello', 'name=Ada')).stdout, 'Good day, Ada');
+    writeFileSync(file, source);
+    await until(async () => (await call('acme', 'hello', 'name=Ada')).stdout.startsWith('Hello'));
+  });
+
+  t.test('SIGTERM ends it, and the tokens are the same after a restart', async (t) => {
+    first.child.kill('SIGTERM');
+    t.equal(await first.exit, 0);
+    t.notMatch(first.stderr(), /\n\s+at /, 'no stack was printed');
+    const again = await serving(t, ['demo', '--port', '0'], env);
+    t.strictSame(
+      again.ready.tenants.map(({ token }) => token),
+      ready.tenants.map(({ token }) => token),
+    );
+    again.child.kill('SIGINT');
+    t.equal(await again.exit, 0);
+  });
+});
+
+/** Polls a condition of another process; its deadline is wide, its success ends it. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error('it did not happen within a minute');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+t.test('a port that another program holds is named with its process', async (t) => {
+  const env = ownUser(t);
+  const holder = createServer((_request, response) => response.end('not leasehold'));
+  await new Promise<void>((resolve) => void holder.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => holder.close());
+  const { port } = holder.address() as AddressInfo;
+  const { code, stdout, stderr } = await leasehold(['start', t.testdir({ tenants: {} }), '--port', String(port)], { env });
+  t.strictSame([code, stdout], [1, '']);
+  const who = process.platform === 'linux' ? `pid ${process.pid} (` : '';
+  t.match(stderr, `✗ port ${port} is in use by ${who}`);
+  t.match(stderr, `Stop it, or --port ${port + 1}. Clients configured for ${port} will not find this one.\n`);
+});
+
+t.test('a folder that is no estate, and settings that are wrong, are refused with one line', async (t) => {
+  const env = ownUser(t);
+  const empty = t.testdir({ estate: { 'leasehold.json': '{ "listen": 1 }' } });
+  const cases: [string[], RegExp][] = [
+    [['start', empty], /^✗ .* is no estate: it has neither leasehold\.json nor tenants\/\n$/],
+    [['start', join(empty, 'estate')], /^✗ leasehold\.json:1:\d+ .*listen/],
+    [['start', join(empty, 'nothing')], /^✗ .* is no estate/],
+    [['logs', '--estate', empty], /^nothing was logged yet\n$/],
+    [['call', 'acme', 'hello'], /^✗ there is no estate here and no server runs; add --estate <folder>\n$/],
+  ];
+  for (const [args, expected] of cases) {
+    const { stdout, stderr } = await leasehold(args, { env, cwd: empty });
+    t.equal(stdout, '', args.join(' '));
+    t.match(stderr, expected);
+  }
+});

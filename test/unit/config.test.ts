@@ -1,0 +1,202 @@
+// leasehold.json and tenant.json: precedence, refusals with their place, tripwire, data folder, editor schemas.
+import { mkdirSync, readFileSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { prepareDataDir } from '../../src/config/data-dir.ts';
+import { writeEditorSchemas } from '../../src/config/editor-schemas.ts';
+import { loadServerConfig } from '../../src/config/load-server.ts';
+import { listTenants, loadTenantConfig } from '../../src/config/load-tenant.ts';
+import { BindingFileSchema, ServerOptionsSchema, TenantOptionsSchema } from '../../src/config/schema.ts';
+import { DEFAULT_LIMITS } from '../../src/shared/limits.ts';
+
+function estate(test: Test, files: { [path: string]: string }): string {
+  const dir = realpathSync(test.testdir({}));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(dir, path, '..'), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+  return dir;
+}
+const tenant = (test: Test, json: string) => {
+  const dir = estate(test, { 'tenants/acme/tenant.json': json });
+  return loadTenantConfig(dir, 'acme', DEFAULT_LIMITS);
+};
+
+t.test('defaults without a file', async (t) => {
+  const dir = estate(t, {});
+  const { value, problems } = loadServerConfig(dir);
+  t.strictSame(problems, []);
+  t.strictSame(value?.listen, { host: '127.0.0.1', port: 8741 });
+  t.equal(value?.dataDir, join(dir, '.leasehold'));
+  t.equal(value?.masterKey.path, join(dir, '.leasehold/master.key'));
+  t.equal(value?.publicUrl, undefined);
+  t.strictSame(value?.unsafe, []);
+  t.strictSame(value?.limits, { ...DEFAULT_LIMITS });
+  t.ok(Object.isFrozen(value) && Object.isFrozen(value?.listen) && Object.isFrozen(value?.privateOrigins));
+});
+
+t.test('precedence: default < file < LEASEHOLD_* < flag', async (t) => {
+  const dir = estate(t, {
+    'leasehold.json': `{ // comments and a trailing comma are fine
+      "listen": "127.0.0.1:9001", "publicUrl": "https://file.example", "drainMs": 1, "spares": 2, "logLevel": "warn", }`,
+  });
+  const env = {
+    LEASEHOLD_PUBLIC_URL: 'https://env.example/base/',
+    LEASEHOLD_DRAIN_MS: '2',
+    LEASEHOLD_TRUSTED_PROXIES: '10.0.0.0/8, 192.168.0.1',
+    LEASEHOLD_TOKEN: 'belongs to another command',
+    LEASEHOLD_LOG_LEVEL: '',
+  };
+  const { value } = loadServerConfig(dir, env, { drainMs: '3', port: '0' });
+  t.strictSame(value?.listen, { host: '127.0.0.1', port: 0 });
+  t.equal(value?.publicUrl, 'https://env.example/base');
+  t.equal(value?.drainMs, 3);
+  t.equal(value?.spares, 2);
+  t.equal(value?.logLevel, 'warn');
+  t.strictSame(value?.trustedProxies, ['10.0.0.0/8', '192.168.0.1']);
+  t.strictSame(loadServerConfig(dir, { LEASEHOLD_PORT: '1' }, { listen: '[::1]:2' }).value?.listen, { host: '::1', port: 2 });
+  t.strictSame(loadServerConfig(dir, { LEASEHOLD_LISTEN: '0.0.0.0:5' }, { host: '::' }).value?.listen, { host: '::', port: 5 });
+});
+
+t.test('wrong server settings are named with file, line, path and what was meant', async (t) => {
+  const bad = (json: string, env = {}, flags = {}) => loadServerConfig(estate(t, { 'leasehold.json': json }), env, flags);
+  const typo = bad('{\n  "listen": "127.0.0.1:1",\n  "trustedProxys": []\n}');
+  t.equal(typo.value, undefined);
+  t.match(typo.problems, [
+    {
+      file: 'leasehold.json',
+      line: 3,
+      column: 3,
+      reason: '/trustedProxys is not a known setting',
+      hint: 'did you mean "trustedProxies"?',
+    },
+  ]);
+  t.match(bad('{"audit": {"mode": "none"}}').problems[0], { reason: /\/audit\/mode must be one of/ });
+  t.match(bad('{"egress":\n {"privateOrigins": ["http://10.0.0.1/x"]}}').problems, [
+    { line: 2, reason: '/egress/privateOrigins/0 must end after host and port' },
+  ]);
+  t.match(bad('{"publicUrl": "http://mcp.example.com"}').problems[0], { reason: /must be https/ });
+  t.match(bad('{"publicUrl": "https://u:p@example.com"}').problems[0], { reason: /plain URL/ });
+  t.strictSame(bad('{"publicUrl": "http://mcp.example.com", "unsafeHttpPublicUrl": true}').value?.unsafe, [
+    'unsafeHttpPublicUrl',
+  ]);
+  t.equal(bad('{"publicUrl": "http://127.0.0.1:1"}').value?.publicUrl, 'http://127.0.0.1:1');
+  t.match(bad('{"listen": "nonsense"}').problems[0], { file: 'leasehold.json', line: 1 });
+  t.match(bad('{}', {}, { port: '70000' }).problems[0], { file: 'port', reason: /port from 0 to 65535/ });
+  t.match(bad('{}', { LEASEHOLD_PUBLIC_ULR: 'x' }).problems[0], {
+    file: 'LEASEHOLD_PUBLIC_ULR',
+    hint: 'did you mean LEASEHOLD_PUBLIC_URL?',
+  });
+  t.match(bad('{}', { LEASEHOLD_WATCH: 'perhaps' }).problems[0], { file: 'LEASEHOLD_WATCH', reason: /true or false/ });
+  t.match(bad('{"providers": {}}').problems[0], { reason: '/providers is not available in this version' });
+  t.match(bad('{"limits": {"threads": 0}}').problems[0], { reason: /\/limits\/threads/ });
+  t.match(loadServerConfig(join(t.testdirName, 'nowhere')).problems[0], { reason: 'is not a folder' });
+});
+
+t.test('broken JSON has a place and is never quoted', async (t) => {
+  const at = (json: string) => loadServerConfig(estate(t, { 'leasehold.json': json })).problems[0];
+  t.match(at('{\n  "listen" "x"\n}'), { line: 2, column: 12, reason: /colon is missing/ });
+  t.match(at(''), { reason: /not valid|empty/ });
+  t.match(at('{"drainMs": 1, "drainMs": 2}'), { column: 16, reason: 'has the key "drainMs" twice' });
+  t.match(at('{"__proto__": {}}'), { reason: 'has a key that is not allowed' });
+  t.match(at('['.repeat(500_000)), { reason: 'is nested deeper than 64 levels' });
+  t.match(at(`{"listen": "${'x'.repeat(1_100_000)}"}`), { reason: /larger than/ });
+  t.notMatch(JSON.stringify(at('{"s": hunter2}')), /hunter2/);
+});
+
+t.test('tenant.json', async (t) => {
+  const small = tenant(t, '\uFEFF{}');
+  t.strictSame(small.problems, []);
+  t.match(small.value, { id: 'acme', name: 'acme', cordon: 'default', vars: {} });
+  t.equal(small.value?.limits, DEFAULT_LIMITS, 'defaults are shared, not copied');
+  const full = tenant(
+    t,
+    `{"name": "Acme Inc.", "vars": {"defaultOwner": "acme", "n": [1, {"deep": true}]}, "cordon": "own", "limits": {"threads": 2},
+      "connections": {"weather": {"type": "none", "origins": ["https://API.weather.gov:443", "http://127.0.0.1:8080"]}}}`,
+  );
+  t.strictSame(full.problems, []);
+  t.strictSame(full.value?.connections.get('weather')?.origins, ['https://api.weather.gov', 'http://127.0.0.1:8080']);
+  t.equal(full.value?.limits.threads, 2);
+  t.equal(full.value?.limits.heapMb, DEFAULT_LIMITS.heapMb);
+  t.throws(() => ((full.value as unknown as { vars: { n: unknown[] } }).vars.n[1] = 3), TypeError);
+});
+
+t.test('wrong tenant settings', async (t) => {
+  t.match(tenant(t, '{"limit": {}}').problems[0], { file: 'tenants/acme/tenant.json', hint: 'did you mean "limits"?' });
+  t.match(tenant(t, '{"limits": {"heapMB": 3}}').problems[0], {
+    reason: '/limits/heapMB is not a known setting',
+    hint: 'did you mean "heapMb"?',
+  });
+  t.match(tenant(t, '{"connections": {"x": {"type": "none", "origins": ["ftp://x"]}}}').problems[0], {
+    reason: /origins\/0 must be/,
+  });
+  t.match(tenant(t, '{"connections": {"a-b": {"type": "none", "origins": ["https://x"]}}}').value, undefined);
+  for (const connection of ['{"provider": "github", "owner": "user"}', '{"type": "oauth2", "issuer": "https://x"}']) {
+    const { value, problems } = tenant(t, `{"connections":\n{"github": ${connection}}}`);
+    t.equal(value, undefined);
+    t.equal(problems.length, 1, 'one clear line');
+    t.match(problems[0], {
+      line: 2,
+      reason: /\/connections\/github asks for .*this version serves connections of type "none" only/,
+    });
+  }
+});
+
+t.test('vars that look like secrets trip, without being quoted', async (t) => {
+  for (const vars of [
+    '{"apiKey": "abcdefgh1234"}',
+    '{"x": {"y": "ghp_0123456789abcdef"}}',
+    '{"a": ["-----BEGIN PRIVATE KEY-----"]}',
+  ]) {
+    const { value, problems } = tenant(t, `{"vars": ${vars}}`);
+    t.ok(value, 'still served');
+    t.match(problems, [{ reason: /looks like a secret/ }]);
+    t.notMatch(JSON.stringify(problems), /abcdefgh1234|ghp_0|BEGIN/);
+  }
+  t.strictSame(tenant(t, '{"vars": {"tokenCount": 5, "owner": "acme", "passwordHint": ""}}').problems, []);
+});
+
+t.test('what a tenant folder may be called and be', async (t) => {
+  const dir = estate(t, {
+    'tenants/acme/tenant.json': '{}',
+    'tenants/_templates/x': '',
+    'tenants/README.md': '',
+    'tenants/Acme2/tenant.json': '{}',
+    'tenants/a b/tenant.json': '{}',
+    'elsewhere/tenant.json': '{"name": "secret"}',
+    'secret.json': '{}',
+    'tenants/linked-file/x': '',
+  });
+  symlinkSync(join(dir, 'elsewhere'), join(dir, 'tenants/linked'));
+  symlinkSync(join(dir, 'secret.json'), join(dir, 'tenants/linked-file/tenant.json'));
+  const { ids, problems } = listTenants(dir);
+  t.strictSame(ids, ['acme', 'linked-file']);
+  t.strictSame(problems.map((problem) => problem.file).toSorted(), ['tenants/Acme2', 'tenants/a b', 'tenants/linked']);
+  for (const id of ['linked', '..', 'Acme2', '../elsewhere', ''])
+    t.equal(loadTenantConfig(dir, id, DEFAULT_LIMITS).value, undefined, id);
+  t.match(loadTenantConfig(dir, 'linked-file', DEFAULT_LIMITS).problems[0], { reason: /symbolic link/ });
+  t.match(loadTenantConfig(dir, 'gone', DEFAULT_LIMITS).problems[0], { reason: /not a folder/ });
+});
+
+t.test('the data folder is private', async (t) => {
+  const dir = join(estate(t, {}), 'data');
+  mkdirSync(dir, { mode: 0o755 });
+  t.equal(prepareDataDir(dir), undefined);
+  t.equal(statSync(dir).mode & 0o777, 0o700);
+  t.equal(readFileSync(join(dir, '.gitignore'), 'utf8'), '*\n');
+  t.match(prepareDataDir('/proc/nowhere/data'), { reason: /cannot be used/ });
+});
+
+t.test('editor schemas are the schemas that check', async (t) => {
+  const dir = estate(t, {});
+  writeEditorSchemas(dir);
+  for (const [file, schema] of [
+    ['leasehold.json', ServerOptionsSchema],
+    ['tenant.json', TenantOptionsSchema],
+    ['binding.json', BindingFileSchema],
+  ] as const) {
+    const { $schema, ...written } = JSON.parse(readFileSync(join(dir, 'schemas', file), 'utf8'));
+    t.match($schema, /2020-12/);
+    t.strictSame(written, JSON.parse(JSON.stringify(schema)));
+  }
+});
