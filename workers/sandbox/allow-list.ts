@@ -64,6 +64,9 @@ export const INSTEAD_OF_GLOBAL: { readonly [global: string]: string } = {
   require: 'import at the top of the file; everything else is bundled',
 };
 
+/** What to use instead of `import()` at run time. */
+export const INSTEAD_OF_IMPORT = 'import at the top of the file, so that it is bundled';
+
 /** Members of a built-in that a tool is given; `true` is all of them. What is left out writes, reads or leads to shared objects. */
 export const BUILTIN_MEMBERS: { readonly [builtin: string]: true | readonly string[] } = {
   path: true,

@@ -11,7 +11,8 @@ const real = process;
 /** @param provided Packages that the thread itself has loaded, by the name that a bundle asks for. */
 export function createRequire(provided: ReadonlyMap<string, unknown>): (name: string) => unknown {
   const given = new Map<string, unknown>(provided);
-  return (name) => {
+  return (asked) => {
+    const name = String(asked);
     const bare = name.startsWith('node:') ? name.slice(5) : name;
     const known = given.get(bare);
     if (known !== undefined) return known;

@@ -4,7 +4,7 @@
 import { failureBehind, ToolError } from '../../src/author/errors.ts';
 import { type Failure, failure, type FailureCode } from '../../src/shared/errors.ts';
 import type { Json } from '../../src/shared/json.ts';
-import { INSTEAD_OF_GLOBAL } from './allow-list.ts';
+import { INSTEAD_OF_GLOBAL, INSTEAD_OF_IMPORT } from './allow-list.ts';
 
 const MESSAGE_CHARACTERS = 4096;
 const DETAIL_CHARACTERS = 16_384;
@@ -68,13 +68,19 @@ function detailOf(thrown: unknown): string {
 
 function textOf(thrown: unknown): string {
   if (typeof thrown !== 'object' || thrown === null) return `thrown: ${typeof thrown === 'string' ? thrown : String(thrown)}`;
-  const { stack, message } = thrown as { stack?: unknown; message?: unknown };
+  const { stack, message, code } = thrown as { stack?: unknown; message?: unknown; code?: unknown };
   const text =
     typeof stack === 'string' && stack !== ''
       ? stack
       : `thrown: ${typeof message === 'string' ? message : Object.prototype.toString.call(thrown)}`;
-  const hint = thrown instanceof ReferenceError && typeof message === 'string' ? hintFor(message) : '';
-  return withoutOurFrames(text.slice(0, DETAIL_CHARACTERS)) + hint;
+  return withoutOurFrames(text.slice(0, DETAIL_CHARACTERS)) + hintFor(code, typeof message === 'string' ? message : '');
+}
+
+/** `fetch is not defined` is true and helps nobody. */
+function hintFor(code: unknown, message: string): string {
+  if (code === 'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING') return `\nimport() is not available in tools: ${INSTEAD_OF_IMPORT}.`;
+  const name = /^(\w+) is not defined$/.exec(message)?.[1] ?? '';
+  return Object.hasOwn(INSTEAD_OF_GLOBAL, name) ? `\n${name} is not available in tools: ${INSTEAD_OF_GLOBAL[name]}.` : '';
 }
 
 const BUNDLE_FRAME = /^ {4}at .*@[0-9a-f]{8}\.js:\d+:\d+/;
@@ -85,10 +91,4 @@ function withoutOurFrames(stack: string): string {
   const last = lines.findLastIndex((line) => BUNDLE_FRAME.test(line));
   const isOurs = (line: string, index: number) => index > last && /^ {4}at /.test(line);
   return lines.filter((line, index) => !isOurs(line, index)).join('\n');
-}
-
-/** `fetch is not defined` is true and helps nobody. */
-function hintFor(message: string): string {
-  const name = /^(\w+) is not defined$/.exec(message)?.[1] ?? '';
-  return Object.hasOwn(INSTEAD_OF_GLOBAL, name) ? `\n${name} is not available in tools: ${INSTEAD_OF_GLOBAL[name]}.` : '';
 }

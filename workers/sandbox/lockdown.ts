@@ -4,7 +4,7 @@
 import { registerHooks } from 'node:module';
 import { setPriority } from 'node:os';
 import { MessagePort } from 'node:worker_threads';
-import { LANGUAGE_GLOBALS, PLATFORM_GLOBALS, REMOVED_STATICS, type ReplacedGlobal } from './allow-list.ts';
+import { INSTEAD_OF_IMPORT, LANGUAGE_GLOBALS, PLATFORM_GLOBALS, REMOVED_STATICS, type ReplacedGlobal } from './allow-list.ts';
 import { atomicsFacade, cryptoFacade, performanceFacade, processFacade } from './facades.ts';
 import { ToolHeaders } from './headers.ts';
 
@@ -53,7 +53,7 @@ function silence(): void {
 /** Every later `import()` and `require` of this thread fails, whatever text it was compiled from and whoever calls it. */
 function closeModuleLoading(): void {
   const refuse = (): never => {
-    throw new Error('import() is not available in tools: import at the top of the file, so that it is bundled.');
+    throw new Error(`import() is not available in tools: ${INSTEAD_OF_IMPORT}.`);
   };
   registerHooks({ resolve: refuse, load: refuse });
 }
@@ -91,16 +91,28 @@ function freezePlatform(): void {
 
 /** A constructor, its prototype, and theirs up to the language's own. */
 function freezeClass(value: unknown): void {
-  if (typeof value !== 'function') return;
-  const prototype: unknown = value.prototype;
-  if (isLanguage(value)) return;
+  if (typeof value !== 'function' || isLanguage(value)) return;
   Object.freeze(value);
-  for (let at = prototype; typeof at === 'object' && at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
-    if (at === Uint8Array.prototype || at === Error.prototype) break;
-    Object.freeze(at);
+  for (let at: unknown = value.prototype; isPlatformPrototype(at); at = Object.getPrototypeOf(at)) {
+    hold(at);
     const constructor: unknown = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
     if (typeof constructor === 'function' && !isLanguage(constructor)) Object.freeze(constructor);
   }
+}
+
+function isPlatformPrototype(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !LANGUAGE_PROTOTYPES.has(value);
+}
+const LANGUAGE_PROTOTYPES: ReadonlySet<unknown> = new Set([Object.prototype, Uint8Array.prototype, Error.prototype]);
+
+/** Frozen but for `constructor`, which Node's own streams assign on their instances. */
+function hold(prototype: object): void {
+  for (const key of Reflect.ownKeys(prototype)) {
+    if (key === 'constructor') continue;
+    const isValue = 'value' in (Object.getOwnPropertyDescriptor(prototype, key) as PropertyDescriptor);
+    Object.defineProperty(prototype, key, isValue ? { writable: false, configurable: false } : { configurable: false });
+  }
+  Object.preventExtensions(prototype);
 }
 
 function isLanguage(value: unknown): boolean {
