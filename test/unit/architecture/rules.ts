@@ -13,6 +13,8 @@ export interface Room {
 }
 
 const LEAVES = ['src/boundary', 'src/shared'];
+/** A tools thread hands it to the tenant's bundle. */
+const AUTHOR = ['src/index.ts', 'src/author'];
 const CHECKS = [...LEAVES, 'workers/arguments.ts', 'workers/schema-check.ts'];
 
 export const ROOMS: { readonly [room: string]: Room } = {
@@ -49,6 +51,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/mcp',
       'src/auth',
       'src/connections',
+      'src/tenants/author-log.ts',
       'src/tenants',
       'src/server',
     ],
@@ -56,17 +59,22 @@ export const ROOMS: { readonly [room: string]: Room } = {
   },
   'src/demo': { runs: LEAVES, side: 'supervisor' },
   'src/commands': {
-    runs: [...LEAVES, 'src/runtime.ts', 'src/config', 'src/vault', 'src/audit', 'src/tenants/author-log.ts'],
+    runs: [...LEAVES, 'src/runtime.ts', 'src/config', 'src/vault', 'src/audit', 'src/tenants/author-log.ts', 'src/demo'],
     side: 'supervisor',
   },
   'src/cli.ts': { runs: [...LEAVES, 'src/commands'], side: 'supervisor' },
   // the worker side: what both kinds of thread use, then one room per kind, then the entries
   'workers/arguments.ts': { runs: [...LEAVES, 'workers/schema-check.ts'], side: 'worker' },
   'workers/schema-check.ts': { runs: LEAVES, side: 'worker' },
-  'workers/sandbox': { runs: [...CHECKS, 'src/index.ts', 'src/author'], side: 'worker' },
+  'workers/sandbox': { runs: [...CHECKS, ...AUTHOR], side: 'worker' },
   'workers/bindings': { runs: CHECKS, side: 'worker' },
   'workers/bundler': { runs: LEAVES, side: 'worker' },
-  workers: { runs: [...CHECKS, 'workers/sandbox', 'workers/bindings', 'workers/bundler'], side: 'worker' },
+  'workers/egress': { runs: [...CHECKS, 'workers/bindings'], side: 'worker' },
+  'workers/host': { runs: LEAVES, side: 'worker' },
+  workers: {
+    runs: [...CHECKS, ...AUTHOR, 'workers/sandbox', 'workers/bindings', 'workers/bundler', 'workers/egress', 'workers/host'],
+    side: 'worker',
+  },
   // written as a tenant would write it
   'src/demo/estate': { runs: ['src/index.ts'], side: 'tenant' },
 };
@@ -96,7 +104,8 @@ export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   '@fastify/oauth2': ['src/connections', 'src/auth'],
   '@modelcontextprotocol/*': ['src/mcp'],
   'esbuild-wasm': ['workers'],
-  'node:sqlite': ['src/vault'],
+  // the vault's database; and a lock that the system gives back whatever dies
+  'node:sqlite': ['src/vault', 'src/audit/lock.ts'],
   'node:worker_threads': ['workers'],
 };
 
