@@ -70,7 +70,12 @@ export type AuditEvent =
       readonly bytes: number;
     })
   | (AuditSubject & { readonly kind: 'toolset.changed'; readonly bundle: string; readonly tools: number })
-  | (AuditSubject & { readonly kind: 'pool.lost'; readonly bundle: string; readonly reason: string });
+  | (AuditSubject & { readonly kind: 'pool.lost'; readonly bundle: string; readonly reason: string })
+  /** Written first after a time without records: how many were refused, and why. */
+  | (AuditSubject & { readonly kind: 'audit.gap'; readonly lost: number; readonly reason: string });
+
+/** The `tenant` of events that belong to no tenant that exists (no tenant id has an underscore). */
+export const NO_TENANT = '_server';
 
 /** What every record has around its event. */
 export interface AuditEnvelope {

@@ -1,0 +1,81 @@
+// An event as one line of JSON, built by hand: this runs twice per call.
+// Not responsible for the chain around it (`chain`) or for what an event may say (`record`).
+// Invariant: the text is pure ASCII on one line (no control, bidi or line-separator character can reach a reader),
+// every field has a length limit, and a line is at most LINE_BYTES long.
+import type { ArgumentShape, AuditEvent, AuditSubject } from './record.ts';
+import { redact } from './redact.ts';
+
+/** Longest line, bytes: the caps below, with every character escaped. Readers may rely on it. */
+export const LINE_BYTES = 65_536;
+const FIELD = 256;
+const REASON = 1024;
+const ARG_NAME = 64;
+const ARGS = 64;
+
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+const BEYOND_ASCII = /[\x7f-\uffff]/g;
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** A JSON string, cut to `cap` UTF-16 units. */
+export function quote(text: string, cap: number = FIELD): string {
+  const cut = text.length > cap ? `${text.slice(0, cap - 3)}...` : text;
+  return PLAIN.test(cut) ? `"${cut}"` : JSON.stringify(cut).replace(BEYOND_ASCII, escapeUnit);
+}
+function number(value: number): string {
+  return Number.isFinite(value) ? String(Number.isInteger(value) ? value : Math.round(value * 1000) / 1000) : 'null';
+}
+function optional(name: string, value: string | undefined): string {
+  return value === undefined ? '' : `,"${name}":${quote(value)}`;
+}
+function optionalNumber(name: string, value: number | undefined): string {
+  return value === undefined ? '' : `,"${name}":${number(value)}`;
+}
+
+function subject(of: AuditSubject): string {
+  return `,"tenant":${quote(of.tenant)}${optional('issuer', of.issuer)}${optional('subject', of.subject)}${optional('credential', of.credential)}${optional('client', of.client)},"correlation":${quote(of.correlation)}${optional('trace', of.trace)},"id":${quote(of.id)}${optional('parent', of.parent)}`;
+}
+
+function shapes(args: readonly ArgumentShape[]): string {
+  let text = '';
+  const count = Math.min(args.length, ARGS);
+  for (let i = 0; i < count; i += 1) {
+    const shape = args[i] as ArgumentShape;
+    text += `${i === 0 ? '' : ','}{"name":${quote(shape.name, ARG_NAME)},"bytes":${number(shape.bytes)}}`;
+  }
+  return args.length > ARGS ? `[${text}],"argsOmitted":${args.length - ARGS}` : `[${text}]`;
+}
+
+function details(event: AuditEvent): string {
+  switch (event.kind) {
+    case 'call.request':
+      return `,"tool":${quote(event.tool)},"bundle":${quote(event.bundle)},"depth":${number(event.depth)},"args":${shapes(event.args)}`;
+    case 'call.outcome':
+      return `,"tool":${quote(event.tool)},"bundle":${quote(event.bundle)},"durationMs":${number(event.durationMs)},"outcome":${quote(event.outcome)}${optional('code', event.code)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}${optionalNumber('resultBytes', event.resultBytes)}`;
+    case 'egress.request':
+      return `,"connection":${quote(event.connection)},"method":${quote(event.method)},"origin":${quote(event.origin)},"attempt":${number(event.attempt)}${optional('lease', event.lease)}`;
+    case 'egress.outcome':
+      return `,"connection":${quote(event.connection)}${optionalNumber('status', event.status)},"outcome":${quote(event.outcome)},"durationMs":${number(event.durationMs)}`;
+    case 'auth.denied':
+      return `,"code":${quote(event.code)},"reason":${quote(event.reason, REASON)},"address":${quote(event.address)}`;
+    case 'token.created':
+    case 'token.revoked':
+      return `,"token":${quote(event.token)}`;
+    case 'store.write':
+      return `,"scope":${quote(event.scope)},"action":${quote(event.action)},"bytes":${number(event.bytes)}`;
+    case 'toolset.changed':
+      return `,"bundle":${quote(event.bundle)},"tools":${number(event.tools)}`;
+    case 'pool.lost':
+      return `,"bundle":${quote(event.bundle)},"reason":${quote(event.reason, REASON)}`;
+    case 'audit.gap':
+      return `,"lost":${number(event.lost)},"reason":${quote(event.reason, REASON)}`;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** The event as a JSON object. */
+export function encodeEvent(event: AuditEvent): string {
+  return redact(`{"kind":"${event.kind}"${subject(event)}${details(event)}}`);
+}

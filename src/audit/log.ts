@@ -1,0 +1,307 @@
+// The audit log of one supervisor: append, group commit, fail closed, recover.
+// Not responsible for the form of a record (`encode`, `chain`) or for its files (`journal`, `tenant-files`).
+// Invariant: a promise of `append` resolves only after the journal has the record on disk; while it cannot be written every
+// append is refused, and the first records after that say how many were.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isTenantId, newCorrelationId } from '../shared/ids.ts';
+import { Batch } from './batch.ts';
+import { TenantChain } from './chain.ts';
+import { encodeEvent, quote } from './encode.ts';
+import { Journal } from './journal.ts';
+import { lockFolder } from './lock.ts';
+import { type AuditEvent, type AuditLog, NO_TENANT } from './record.ts';
+import { recover } from './recover.ts';
+import { readHead } from './tenant-tail.ts';
+import { TenantFiles, tenantFile } from './tenant-files.ts';
+import { AuditUnavailable } from './unavailable.ts';
+
+/** A commit that takes longer counts as failed. */
+const COMMIT_MS = 2000;
+/** Records that may wait for a commit; more are refused. */
+const QUEUE_RECORDS = 16_384;
+const QUEUE_BYTES = 16 * 1024 * 1024;
+/**
+ * A commit costs about 90 µs of CPU whatever is in it. So under load (the last one had several records) the next one
+ * waits until it has many, or for this long; a single caller never waits.
+ */
+const GATHER_MS = 1;
+const GATHER_FROM = 8;
+const GATHER_RECORDS = 32;
+/** How long a durable record may be in the journal only. */
+const FAN_OUT_MS = 50;
+const BLOCKED_MS = 1000;
+const PROBE_MS = 250;
+/** What `relaxed` may lose, at most about twice this. */
+const RELAXED_MS = 200;
+
+export type AuditMode = 'strict' | 'grouped' | 'relaxed';
+export interface AuditOptions {
+  readonly dataDir: string;
+  /**
+   * `strict`: a commit begins with the first record that waits. `grouped`: it gathers the records of one turn of the event
+   * loop, under load of about a millisecond. Both resolve after the commit. `relaxed`: resolves at once, and may lose up to
+   * a second of records in a crash.
+   */
+  readonly mode: AuditMode;
+  readonly supervisorId: string;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+  readonly segmentBytes?: number;
+}
+
+export interface AuditTrail extends AuditLog {
+  /** Folder of the `<tenant>.jsonl` files. */
+  readonly folder: string;
+  /** Resolves when every record appended so far is committed and, where it can be, in its tenant's file. */
+  flush(): Promise<void>;
+}
+
+/** Replays what a crash left in the journal. Throws `AuditRefused` where the folder has another writer or is damaged. */
+export async function createAuditLog(options: AuditOptions): Promise<AuditTrail> {
+  const folder = join(options.dataDir, 'audit');
+  const journalFolder = join(folder, 'journal');
+  mkdirSync(journalFolder, { recursive: true, mode: 0o700 });
+  const lock = lockFolder(folder, options.supervisorId);
+  try {
+    const { chains, last } = await recover(folder, journalFolder);
+    const log = new GroupCommit(options, folder, new Journal(journalFolder, last, options.segmentBytes), chains, lock.release);
+    await log.start();
+    return log;
+  } catch (cause) {
+    lock.release();
+    throw cause;
+  }
+}
+
+const DONE = Promise.resolve();
+
+class GroupCommit implements AuditTrail {
+  readonly folder: string;
+  readonly #mode: AuditMode;
+  readonly #now: () => number;
+  readonly #supervisor: string;
+  readonly #journal: Journal;
+  readonly #files: TenantFiles;
+  readonly #release: () => void;
+  readonly #chains = new Map<string, TenantChain>();
+  /** Tenants with refused records that no gap record tells of yet. */
+  readonly #gapped = new Set<TenantChain>();
+  #open = new Batch();
+  #flying: Batch | undefined;
+  #scheduled = false;
+  #gather: NodeJS.Timeout | undefined;
+  /** Records of the last commit. */
+  #lastSize = 0;
+  #fault: AuditUnavailable | undefined;
+  #closed = false;
+  #watchdog: NodeJS.Timeout | undefined;
+  #probe: NodeJS.Timeout | undefined;
+  #fanOut: NodeJS.Timeout | undefined;
+  /** Segments before this one may go as soon as all files are settled. */
+  #retire = 0;
+  #time = Number.NaN;
+  #prefix = '';
+
+  constructor(options: AuditOptions, folder: string, journal: Journal, chains: readonly TenantChain[], release: () => void) {
+    this.folder = folder;
+    this.#mode = options.mode;
+    this.#now = options.now ?? Date.now;
+    this.#supervisor = quote(options.supervisorId);
+    this.#journal = journal;
+    this.#files = new TenantFiles(folder);
+    this.#release = release;
+    for (const chain of chains) {
+      this.#chains.set(chain.tenant, chain);
+      if (chain.pending !== '') this.#files.mark(chain);
+      this.#files.distrust(chain);
+    }
+  }
+
+  async start(): Promise<void> {
+    await this.#journal.rotate();
+    await this.#dropSegments(this.#journal.segment);
+  }
+
+  append(event: AuditEvent): Promise<void> {
+    try {
+      const chain = this.#chainOf(event.tenant);
+      const refusal = this.#refusal(chain);
+      if (refusal !== undefined) {
+        chain.lost += 1;
+        this.#gapped.add(chain);
+        return this.#mode === 'relaxed' && !this.#closed ? DONE : Promise.reject(refusal);
+      }
+      const encoded = encodeEvent(event);
+      if (chain.lost > 0) this.#linkGap(chain, this.#open, 'the audit could not take more records');
+      const batch = this.#open;
+      batch.add(chain, chain.link(this.#envelope(), encoded), 1);
+      if (this.#gather !== undefined && this.#open.size >= GATHER_RECORDS) this.#commit();
+      else this.#schedule();
+      return this.#mode === 'relaxed' ? DONE : batch.durable;
+    } catch (cause) {
+      return Promise.reject(
+        cause instanceof AuditUnavailable ? cause : new AuditUnavailable('the event cannot be written', { cause }),
+      );
+    }
+  }
+
+  healthy(): boolean {
+    return !this.#closed && this.#fault === undefined;
+  }
+
+  async flush(): Promise<void> {
+    while (this.#flying !== undefined || this.#open.size > 0) {
+      if (this.#flying === undefined) this.#commit();
+      await (this.#flying ?? this.#open).durable.catch(() => undefined);
+    }
+    await this.#files.flush();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.flush();
+    for (const timer of [this.#fanOut, this.#probe, this.#watchdog]) clearTimeout(timer);
+    if ((await this.#files.settle()) && !this.#journal.busy) await this.#journal.dropBefore(this.#journal.segment + 1);
+    await this.#files.close();
+    this.#journal.close();
+    this.#release();
+  }
+
+  #refusal(chain: TenantChain): AuditUnavailable | undefined {
+    if (this.#closed) return new AuditUnavailable('the log is closed');
+    if (this.#fault !== undefined) return this.#fault;
+    if (this.#open.size >= QUEUE_RECORDS || this.#open.bytes >= QUEUE_BYTES) return new AuditUnavailable('the queue is full');
+    if (!this.#files.accepts(chain)) return new AuditUnavailable(`the file of ${chain.tenant} cannot be written`);
+    return undefined;
+  }
+
+  #chainOf(tenant: string): TenantChain {
+    const known = this.#chains.get(tenant);
+    if (known !== undefined) return known;
+    // The id becomes a file name: what is no id has no file.
+    if (!isTenantId(tenant) && tenant !== NO_TENANT) throw new AuditUnavailable('the event names no tenant');
+    const chain = new TenantChain(tenant, readHead(tenantFile(this.folder, tenant)));
+    this.#chains.set(tenant, chain);
+    return chain;
+  }
+
+  #envelope(): string {
+    const now = this.#now();
+    if (now !== this.#time) {
+      this.#time = now;
+      this.#prefix = `"time":"${new Date(now).toISOString()}","supervisor":${this.#supervisor},`;
+    }
+    return this.#prefix;
+  }
+
+  #linkGap(chain: TenantChain, into: Batch, reason: string): void {
+    const id = newCorrelationId();
+    const event = encodeEvent({ kind: 'audit.gap', tenant: chain.tenant, correlation: id, id, lost: chain.lost, reason });
+    into.add(chain, chain.link(this.#envelope(), event), chain.lost);
+    chain.lost = 0;
+    this.#gapped.delete(chain);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flying !== undefined) return;
+    this.#scheduled = true;
+    if (this.#mode === 'strict') queueMicrotask(this.#commit);
+    else if (this.#mode === 'grouped' && this.#gathering()) this.#gather = setTimeout(this.#commit, GATHER_MS);
+    else if (this.#mode === 'grouped') setImmediate(this.#commit);
+    else setTimeout(this.#commit, RELAXED_MS).unref();
+  }
+
+  #gathering(): boolean {
+    return this.#lastSize >= GATHER_FROM && this.#open.size < GATHER_RECORDS;
+  }
+
+  readonly #commit = (): void => {
+    this.#scheduled = false;
+    clearTimeout(this.#gather);
+    this.#gather = undefined;
+    if (this.#flying !== undefined || this.#open.size === 0) return;
+    const batch = this.#open;
+    this.#open = new Batch();
+    this.#flying = batch;
+    this.#lastSize = batch.size;
+    this.#watchdog = setTimeout(this.#overdue, COMMIT_MS);
+    if (this.#journal.full) this.#rotate(batch);
+    else this.#write(batch);
+  };
+
+  #rotate(batch: Batch): void {
+    this.#journal.rotate().then(
+      () => {
+        void this.#dropSegments(this.#journal.segment);
+        if (this.#flying === batch) this.#write(batch);
+      },
+      (cause: Error) => {
+        if (this.#flying === batch) this.#fail(cause);
+      },
+    );
+  }
+
+  #write(batch: Batch): void {
+    this.#journal.write(batch.text(this.#journal.segment), (error) =>
+      error === null ? this.#committed(batch) : this.#fail(error),
+    );
+  }
+
+  #committed(batch: Batch): void {
+    clearTimeout(this.#watchdog);
+    this.#flying = undefined;
+    this.#fault = undefined;
+    batch.succeed(this.#markDirty);
+    this.#fanOut ??= setTimeout(this.#move, FAN_OUT_MS).unref();
+    if (this.#open.size > 0) this.#schedule();
+  }
+  readonly #markDirty = (chain: TenantChain): void => this.#files.mark(chain);
+
+  readonly #overdue = (): void => this.#fail(new Error(`a commit took longer than ${COMMIT_MS} ms`));
+
+  #fail(cause: Error): void {
+    clearTimeout(this.#watchdog);
+    this.#journal.abandon();
+    const fault = new AuditUnavailable(`a record could not be written (${cause.message})`, { cause });
+    this.#fault = fault;
+    const waiting = [this.#flying, this.#open];
+    this.#flying = undefined;
+    this.#open = new Batch();
+    for (const batch of waiting) batch?.fail(fault, (chain) => this.#gapped.add(chain));
+    clearTimeout(this.#probe);
+    if (!this.#closed) this.#probe = setTimeout(this.#tryAgain, PROBE_MS).unref();
+  }
+
+  /** Healthy again when the gaps are on disk: the same write that proves it says what is missing. */
+  readonly #tryAgain = (): void => {
+    if (this.#journal.busy) {
+      this.#probe = setTimeout(this.#tryAgain, PROBE_MS).unref();
+      return;
+    }
+    const batch = new Batch();
+    for (const chain of this.#gapped) this.#linkGap(chain, batch, this.#fault?.message ?? 'unknown');
+    this.#flying = batch;
+    this.#watchdog = setTimeout(this.#overdue, COMMIT_MS);
+    if (this.#journal.empty) this.#write(batch);
+    else this.#rotate(batch);
+  };
+
+  readonly #move = (): void => void this.#moveLines();
+
+  async #moveLines(): Promise<void> {
+    await this.#files.flush();
+    if (this.#retire > 0 && this.#files.idle) await this.#dropSegments(this.#retire);
+    this.#fanOut = undefined;
+    if (!this.#files.idle && !this.#closed)
+      this.#fanOut = setTimeout(this.#move, this.#files.blocked ? BLOCKED_MS : FAN_OUT_MS).unref();
+  }
+
+  async #dropSegments(before: number): Promise<void> {
+    this.#retire = before;
+    if (!(await this.#files.settle())) return;
+    await this.#journal.dropBefore(before).catch(() => undefined);
+    if (this.#retire === before) this.#retire = 0;
+  }
+}
