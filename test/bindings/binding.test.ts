@@ -86,6 +86,7 @@ t.test('RFC 6570 simple expansion', async (t) => {
   t.equal(expand('/{list}', { list: ['red', 'green'] }), '/red,green');
   t.equal(expand('/{q}', { q: "?a=b#c&d;e'(f)*é€😀" }), '/%3Fa%3Db%23c%26d%3Be%27%28f%29%2A%C3%A9%E2%82%AC%F0%9F%98%80');
   t.equal(expand('/{b}/x', { b: true }), '/true/x');
+  t.equal(expand('/{e}', { e: 'a%20b%41' }), '/a%2520b%2541', 'what is encoded already stays what it is');
   t.equal(expand('/{d}', { d: 'v1.2..3' }), '/v1.2..3', 'dots within a segment are harmless');
   t.equal(expand('/{d}', { d: '\ud800' }), '/%EF%BF%BD', 'a lone surrogate does not throw');
 });

@@ -726,7 +726,7 @@ t.test('the real entry in a real pool', async (t) => {
   while (!server.received.some(({ url }) => url === '/hang')) await new Promise(setImmediate);
   await pool.run({ t: 'cancel', call: 99, reason: 'cancelled' });
   await pool.run({ t: 'cancel', call: 3, reason: 'cancelled' });
-  t.match((await hanging).outcome, { status: 'transient', sent: true });
+  t.match((await hanging).outcome, { status: 'transient', sent: true, detail: 'given up' });
 });
 
 t.test('a thread that was given nonsense says so', async (t) => {

@@ -1,17 +1,18 @@
 // The connections of one tenant's egress thread, one undici pool per origin, kept alive between calls.
 // Not responsible for what is sent over them (`exchange`).
 // Invariant: never shared between tenants (the thread is not); a connection made with leave to go private is never used without.
-import { Pool } from 'undici';
 import type { ConnectionOptions } from 'node:tls';
+import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import { guardedConnector } from './connect.ts';
 import type { Resolve } from './resolve.ts';
+import { Pool } from './undici-parts.ts';
 
 const ORIGINS = 64;
 const CONNECTIONS = 64;
 const HEADER_BYTES = 32_768;
 
 export class Clients {
-  #pools = new Map<string, Pool>();
+  #pools = new Map<string, UndiciPool>();
   #resolve: Resolve;
   #tls: Pick<ConnectionOptions, 'ca'> | undefined;
 
@@ -21,7 +22,7 @@ export class Clients {
   }
 
   /** @param origin as `URL.origin` gives it, already allowed by the policy. */
-  for(origin: string, allowPrivate: boolean): Pool {
+  for(origin: string, allowPrivate: boolean): Dispatcher {
     const key = `${allowPrivate ? '+' : '-'}${origin}`;
     const known = this.#pools.get(key);
     if (known !== undefined) return known;

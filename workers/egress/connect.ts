@@ -4,9 +4,10 @@
 // is resolved again, so that a name server cannot change its mind (DNS rebinding).
 import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { buildConnector } from 'undici';
+import type { buildConnector as Connector } from 'undici';
 import { addressKind } from './address.ts';
 import type { Resolve } from './resolve.ts';
+import { buildConnector } from './undici-parts.ts';
 
 /** Time for one address. */
 const CONNECT_MS = 5000;
@@ -22,13 +23,13 @@ export interface ConnectOptions {
   readonly tls?: Pick<ConnectionOptions, 'ca'>;
 }
 
-export function guardedConnector({ resolve, allowPrivate, tls }: ConnectOptions): buildConnector.connector {
+export function guardedConnector({ resolve, allowPrivate, tls }: ConnectOptions): Connector.connector {
   // HTTP/1.1 only: one request per connection at a time is what makes "was it sent" a fact.
   const dial = buildConnector({ ...tls, allowH2: false, timeout: CONNECT_MS, autoSelectFamily: false });
 
-  function dialOne(options: buildConnector.Options, address: string): Promise<Socket> {
+  function dialOne(options: Connector.Options, address: string): Promise<Socket> {
     const literal = isIP(options.hostname) !== 0;
-    const to: buildConnector.Options = { ...options, hostname: address };
+    const to: Connector.Options = { ...options, hostname: address };
     if (options.protocol === 'https:' && !literal) to.servername = options.hostname;
     else delete to.servername;
     return new Promise((resolved, rejected) => {
@@ -36,7 +37,7 @@ export function guardedConnector({ resolve, allowPrivate, tls }: ConnectOptions)
     });
   }
 
-  async function open(options: buildConnector.Options): Promise<Socket> {
+  async function open(options: Connector.Options): Promise<Socket> {
     const { hostname } = options;
     const addresses = isIP(hostname) === 0 ? await resolve(hostname) : [hostname];
     for (const address of addresses) {
