@@ -19,9 +19,8 @@ export const estateOption = {
 } as const;
 
 export interface LocatedEstate {
+  /** With the data folder that the running server uses, where one runs. */
   readonly config: CompiledServer;
-  /** As the running server uses it, where one runs. */
-  readonly dataDir: string;
   readonly tenants: readonly string[];
   readonly running: RunningServer | undefined;
 }
@@ -30,7 +29,9 @@ export function locateEstate(io: Io, named: string | undefined): LocatedEstate {
   const folder = named === undefined ? findFolder(io) : resolve(io.cwd, named);
   const config = compiledConfig(folder, io);
   const running = runningServers(io.env).find((server) => server.estate === config.estate);
-  return { config, dataDir: running?.dataDir ?? config.dataDir, tenants: listTenants(config.estate).ids, running };
+  const tenants = listTenants(config.estate).ids;
+  if (running === undefined || running.dataDir === config.dataDir) return { config, tenants, running };
+  return { config: compiledConfig(folder, io, { dataDir: running.dataDir }), tenants, running };
 }
 
 /** The configuration of an estate, or one error with all its problems. */

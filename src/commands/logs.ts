@@ -23,7 +23,7 @@ export const logs = defineCommand({
     const count = Number(values.lines);
     if (!Number.isSafeInteger(count) || count < 0) throw new UsageError('--lines takes a whole number');
     const estate = locateEstate(io, values.estate);
-    const { dataDir } = estate;
+    const { dataDir } = estate.config;
     const [tenant] = positionals;
     if (tenant !== undefined) requireTenant(estate, tenant);
     const wanted = tenant === undefined ? await loggedTenants(dataDir) : [tenant];

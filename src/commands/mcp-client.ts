@@ -11,6 +11,8 @@ export interface Endpoint {
   /** Of one tenant: `http://127.0.0.1:8741/t/acme/mcp`. */
   readonly url: string;
   readonly token: string | undefined;
+  /** What to do where nothing answers. */
+  readonly hint?: string;
 }
 
 export interface Progress {
@@ -75,7 +77,8 @@ async function send(endpoint: Endpoint, asked: McpRequest): Promise<Dispatcher.R
     });
   } catch (error) {
     if (asked.signal?.aborted === true) throw new UserError('cancelled');
-    throw new UserError(`no server answers at ${endpoint.url} (${reason(error)})`);
+    const hint = endpoint.hint === undefined ? '' : `. ${endpoint.hint}`;
+    throw new UserError(`no server answers at ${endpoint.url} (${reason(error)})${hint}`);
   }
 }
 

@@ -1,22 +1,32 @@
-// Who holds a TCP port of this machine: the process, and whether it is a Leasehold server.
-// Not responsible for ending it.
-// Invariant: only looks, never connects; where the system does not tell, the answer is "unknown", never a guess.
+// The one line for a port that is taken: who holds it, and what that means.
+// Not responsible for asking the holder whether it is a Leasehold server (the HTTP edge has, when it could not listen).
+// Invariant: only looks; where the system does not tell who it is, the line says so and guesses nothing.
 import { execFile } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { type RunningServer, runningServers } from './running.ts';
 
-export interface PortHolder {
-  readonly pid: number | undefined;
-  /** Set where it is a Leasehold server of this user. */
-  readonly server: RunningServer | undefined;
+/** The rejection of `startRuntime` where the port is taken. `holder`: what a Leasehold server there says of itself. */
+export interface PortInUse extends Error {
+  readonly port: number;
+  readonly holder: { readonly pid?: number; readonly estate?: string } | undefined;
 }
 
-export async function findPortHolder(port: number, env: Readonly<Record<string, string | undefined>>): Promise<PortHolder> {
-  const server = runningServers(env).find((entry) => entry.port === port);
+export function isPortInUse(error: unknown): error is PortInUse {
+  return error instanceof Error && error.name === 'PortInUse' && 'port' in error && typeof error.port === 'number';
+}
+
+export async function portInUseLine({ port, holder }: PortInUse, estate: string): Promise<string> {
+  const other = `--port ${port === 65_535 ? port - 1 : port + 1}`;
+  const meaning = `Clients configured for ${port} will not find this one.`;
+  if (holder !== undefined) {
+    const who = `${holder.pid === undefined ? '' : `pid ${holder.pid} `}(leasehold, estate ${holder.estate ?? 'unknown'})`;
+    if (holder.estate === estate) return `port ${port} is in use by ${who}: this estate is served already.`;
+    return `port ${port} is in use by ${who}. Stop it, or ${other}. ${meaning}`;
+  }
   const pid = process.platform === 'linux' ? await linuxHolder(port) : await lsofHolder(port);
-  // An entry of another process is out of date, or of a listener on another address with the same port.
-  return pid === undefined || pid === server?.pid ? { pid: pid ?? server?.pid, server } : { pid, server: undefined };
+  const name = pid === undefined ? '' : (await textOf(`/proc/${pid}/comm`)).trim();
+  const who = pid === undefined ? 'another program' : `pid ${pid} (${name === '' ? '' : `${name}, `}not leasehold)`;
+  return `port ${port} is in use by ${who}. Stop it, or ${other}. ${meaning}`;
 }
 
 const LISTEN = '0A';

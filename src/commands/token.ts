@@ -1,0 +1,109 @@
+// `leasehold token`: bearer tokens of a tenant, made, listed and revoked; a running server follows within a second.
+// Not responsible for checking tokens. Invariant: a secret is printed once, when it is made; stdout holds nothing else then.
+import { createToken } from '../vault/access-token.ts';
+import type { TokenRecord } from '../vault/stores.ts';
+import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
+import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
+import { auditTokens } from './token-audit.ts';
+import { checkedScopes, checkedSubject } from './token-input.ts';
+import { withVault } from './vault-access.ts';
+
+export const token = defineCommand({
+  name: 'token',
+  summary: 'create, list and revoke bearer tokens',
+  usage: ['create <tenant> --subject <who> [--scopes <list>]', 'list <tenant>', 'revoke <tenant> <id> | --subject <who>'],
+  options: {
+    subject: { type: 'string', value: 'who', description: 'the user that the token stands for: ada@acme.com' },
+    scopes: { type: 'string', multiple: true, value: 'list', description: 'a,b: what it may use (all of the tenant)' },
+    estate: estateOption,
+    json: jsonOption,
+  },
+  positionals: { min: 2, max: 3 },
+  async run({ values, positionals, io }) {
+    const [action = '', tenant = '', id] = positionals;
+    const work = { io, tenant, json: values.json === true };
+    const subject = values.subject === undefined ? undefined : checkedSubject(values.subject);
+    const scopes = checkedScopes(values.scopes ?? []);
+    const estate = () => {
+      const located = locateEstate(io, values.estate);
+      requireTenant(located, tenant);
+      return located;
+    };
+    switch (action) {
+      case 'create':
+        if (subject === undefined) throw new UsageError('whom is it for? Add --subject');
+        if (id !== undefined) throw new UsageError(`unexpected argument '${id}'`);
+        return create({ ...work, estate: estate() }, subject, scopes);
+      case 'list':
+        if (id !== undefined) throw new UsageError(`unexpected argument '${id}'`);
+        return list({ ...work, estate: estate() }, subject);
+      case 'revoke':
+        if ((id === undefined) === (subject === undefined)) throw new UsageError('revoke takes an id or --subject');
+        return revoke({ ...work, estate: estate() }, (record) =>
+          id === undefined ? record.subject === subject : record.id === id,
+        );
+      default:
+        throw new UsageError(`'${action}' is none of create, list, revoke`);
+    }
+  },
+});
+
+interface Work {
+  readonly io: Io;
+  readonly estate: LocatedEstate;
+  readonly tenant: string;
+  readonly json: boolean;
+}
+
+function create({ io, estate, tenant, json }: Work, subject: string, scopes: readonly string[]): Promise<number> {
+  return withVault(estate.config, async ({ vault, createdKey }) => {
+    // Held back until the audit has its record.
+    let add = (): void => {};
+    const held = { add: (record: TokenRecord, hash: Uint8Array) => void (add = () => vault.tokens.add(record, hash)) };
+    const made = createToken(held, { tenant, subject, scopes, now: Date.now() });
+    await auditTokens(estate.config, [{ kind: 'token.created', tenant, subject, token: made.record.id }]);
+    add();
+    if (createdKey !== undefined)
+      io.stderr.write(`a master key was made at ${createdKey}: back it up, the vault cannot be opened without it\n`);
+    if (json) {
+      io.stdout.write(`${JSON.stringify({ token: made.token, id: made.record.id, tenant, subject, scopes })}\n`);
+      return 0;
+    }
+    io.stdout.write(`${made.token}\n`);
+    const may = scopes.length === 0 ? `everything in ${tenant}` : `${tenant}: ${scopes.join(' ')}`;
+    io.stderr.write(`for ${subject}, may use ${may}; id ${made.record.id}. It is not shown again.\n`);
+    return 0;
+  });
+}
+
+function list({ io, estate, tenant, json }: Work, subject: string | undefined): Promise<number> {
+  return withVault(estate.config, ({ vault }) => {
+    const records = vault.tokens.list(tenant).filter((record) => subject === undefined || record.subject === subject);
+    if (json) io.stdout.write(`${JSON.stringify(records)}\n`);
+    else if (records.length === 0) io.stderr.write('there are none\n');
+    else io.stdout.write(records.map(row).join(''));
+    return 0;
+  });
+}
+
+function row({ id, subject, scopes, createdAt, revokedAt }: TokenRecord): string {
+  const state = revokedAt === undefined ? 'live' : `revoked ${new Date(revokedAt).toISOString()}`;
+  const may = scopes.length === 0 ? 'all scopes' : scopes.join(' ');
+  return `${id}  ${subject}  ${may}  made ${new Date(createdAt).toISOString()}  ${state}\n`;
+}
+
+function revoke({ io, estate, tenant, json }: Work, matches: (record: TokenRecord) => boolean): Promise<number> {
+  return withVault(estate.config, async ({ vault }) => {
+    const live = vault.tokens.list(tenant).filter((record) => record.revokedAt === undefined && matches(record));
+    if (live.length === 0) throw new UserError(`${tenant} has no such live token`);
+    await auditTokens(
+      estate.config,
+      live.map(({ id, subject }) => ({ kind: 'token.revoked', tenant, subject, token: id })),
+    );
+    const now = Date.now();
+    for (const { id } of live) vault.tokens.revoke(tenant, id, now);
+    if (json) io.stdout.write(`${JSON.stringify({ revoked: live.map(({ id }) => id) })}\n`);
+    else io.stderr.write(live.map(({ id, subject }) => `revoked ${id} of ${subject}\n`).join(''));
+    return 0;
+  });
+}
