@@ -1,0 +1,133 @@
+// The database file of a data folder: opened safely, with its schema brought up to date.
+// Not responsible for what the tables mean (`token-store`, `value-store`, `tenant-keys`).
+// Invariant: several processes may have it open; nobody waits longer than the busy timeout; a file of a newer version is
+// refused and never changed.
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { openPrivate } from './private-file.ts';
+import { VaultError } from './vault-error.ts';
+
+/** node:sqlite waits on the event loop: a server must not wait long. */
+export const BUSY_MS = 20;
+const OPEN_BUSY_MS = 5000;
+
+/** Each runs once, in its own transaction, and is never changed after a release. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE vault_meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE tenant_keys (
+     tenant TEXT PRIMARY KEY, key_id INTEGER NOT NULL, wrapped BLOB NOT NULL, created_at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE tokens (
+     hash BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, subject TEXT NOT NULL, scopes TEXT NOT NULL,
+     created_at INTEGER NOT NULL, revoked_at INTEGER
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX tokens_by_tenant ON tokens (tenant, created_at);
+   CREATE TABLE store_values (
+     tenant TEXT NOT NULL, slot BLOB NOT NULL, sealed BLOB NOT NULL, charged INTEGER NOT NULL, expires_at INTEGER,
+     UNIQUE (tenant, slot)
+   ) STRICT;
+   CREATE INDEX store_values_by_expiry ON store_values (expires_at) WHERE expires_at IS NOT NULL;
+   CREATE TABLE store_usage (tenant TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TRIGGER store_values_added AFTER INSERT ON store_values BEGIN
+     INSERT INTO store_usage VALUES (new.tenant, new.charged)
+       ON CONFLICT (tenant) DO UPDATE SET bytes = bytes + excluded.bytes;
+   END;
+   CREATE TRIGGER store_values_changed AFTER UPDATE ON store_values BEGIN
+     UPDATE store_usage SET bytes = bytes - old.charged + new.charged WHERE tenant = new.tenant;
+   END;
+   CREATE TRIGGER store_values_removed AFTER DELETE ON store_values BEGIN
+     UPDATE store_usage SET bytes = bytes - old.charged WHERE tenant = old.tenant;
+   END;`,
+];
+
+export function databasePath(dataDir: string): string {
+  return join(dataDir, 'vault.db');
+}
+/** Whether a vault was ever made in this data folder. */
+export function vaultExists(dataDir: string): boolean {
+  return existsSync(databasePath(dataDir));
+}
+
+/** Throws a `VaultError`. The caller closes. */
+export function openDatabase(dataDir: string, busyMs: number = BUSY_MS): DatabaseSync {
+  const path = databasePath(dataDir);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  ensurePrivate(path);
+  let db: DatabaseSync | undefined;
+  try {
+    // SQLite gives its WAL and shared-memory files the mode of the database.
+    db = new DatabaseSync(path, { timeout: OPEN_BUSY_MS });
+    enterWal(db);
+    db.exec('PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON');
+    migrate(db);
+    db.exec(`PRAGMA busy_timeout = ${Math.trunc(busyMs)}`);
+    return db;
+  } catch (cause) {
+    db?.close();
+    if (cause instanceof VaultError) throw cause;
+    throw new VaultError('database_unusable', `${path} cannot be used (${cause instanceof Error ? cause.message : 'unknown'})`, {
+      cause,
+    });
+  }
+}
+
+/** SQLite does not wait for its busy timeout here: several processes may make the same file at once. */
+function enterWal(db: DatabaseSync): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (const until = performance.now() + OPEN_BUSY_MS; ; Atomics.wait(pause, 0, 0, 10)) {
+    try {
+      db.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (cause) {
+      if (performance.now() > until || !(cause instanceof Error) || !/locked|busy/i.test(cause.message)) throw cause;
+    }
+  }
+}
+
+function ensurePrivate(path: string): void {
+  const fd = openPrivate(path);
+  if (fd !== undefined) return closeSync(fd);
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw new VaultError('database_unusable', `${path} cannot be made (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    }
+  }
+}
+
+/** Runs `work` in one write transaction. */
+export function transact<T>(db: DatabaseSync, work: () => T): T {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const value = work();
+    db.exec('COMMIT');
+    return value;
+  } catch (cause) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw cause;
+  }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return (db.prepare('SELECT coalesce(max(version), 0) AS version FROM schema_migrations').get() as { version: number }).version;
+}
+
+function migrate(db: DatabaseSync): void {
+  transact(db, () => {
+    db.exec('CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT');
+    const version = versionOf(db);
+    if (version > MIGRATIONS.length) {
+      throw new VaultError(
+        'database_newer',
+        `the database is of a newer Leasehold (schema ${version}, this one knows ${MIGRATIONS.length})`,
+      );
+    }
+    for (const [index, sql] of MIGRATIONS.entries()) {
+      if (index < version) continue;
+      db.exec(sql);
+      db.prepare('INSERT INTO schema_migrations VALUES (?, ?)').run(index + 1, Date.now());
+    }
+  });
+}

@@ -1,0 +1,85 @@
+// Inbound bearer tokens: their hashes, and whom they stand for.
+// Not responsible for making or presenting tokens (`access-token`), nor for deciding by them (`auth/`).
+// Invariant: no token is stored, only its SHA-256; as long as nothing changed, `find` gives the same object for the same
+// hash (callers may key by it); what another process changes counts within STALE_MS.
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { ForeignChanges } from './foreign-changes.ts';
+import type { TokenRecord, TokenStore } from './stores.ts';
+
+/** Tokens that exist only: unknown hashes are looked up each time (some microseconds) and take no memory. */
+const CACHED = 10_000;
+
+interface Row {
+  readonly id: string;
+  readonly tenant: string;
+  readonly subject: string;
+  readonly scopes: string;
+  readonly created_at: number;
+  readonly revoked_at: number | null;
+}
+
+function recordOf(row: Row): TokenRecord {
+  return Object.freeze({
+    id: row.id,
+    tenant: row.tenant,
+    subject: row.subject,
+    scopes: Object.freeze(JSON.parse(row.scopes) as string[]),
+    createdAt: row.created_at,
+    revokedAt: row.revoked_at ?? undefined,
+  });
+}
+
+function cacheKey(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
+}
+
+export class SqliteTokenStore implements TokenStore {
+  readonly #changes: ForeignChanges;
+  readonly #cache = new Map<string, TokenRecord>();
+  readonly #insert: StatementSync;
+  readonly #select: StatementSync;
+  readonly #list: StatementSync;
+  readonly #revoke: StatementSync;
+
+  constructor(db: DatabaseSync, changes: ForeignChanges) {
+    const columns = 'id, tenant, subject, scopes, created_at, revoked_at';
+    this.#insert = db.prepare(`INSERT INTO tokens (hash, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`);
+    this.#select = db.prepare(`SELECT ${columns} FROM tokens WHERE hash = ?`);
+    this.#list = db.prepare(`SELECT ${columns} FROM tokens WHERE tenant = ? ORDER BY created_at, id`);
+    this.#revoke = db.prepare('UPDATE tokens SET revoked_at = ? WHERE tenant = ? AND id = ? AND revoked_at IS NULL');
+    this.#changes = changes;
+    changes.onChange(() => this.forget());
+  }
+
+  add(record: TokenRecord, secretHash: Uint8Array): void {
+    const { id, tenant, subject, scopes, createdAt, revokedAt } = record;
+    this.#insert.run(secretHash, id, tenant, subject, JSON.stringify(scopes), createdAt, revokedAt ?? null);
+  }
+
+  find(secretHash: Uint8Array): TokenRecord | undefined {
+    this.#changes.check();
+    const key = cacheKey(secretHash);
+    const cached = this.#cache.get(key);
+    if (cached !== undefined) return cached;
+    const row = this.#select.get(secretHash) as Row | undefined;
+    if (row === undefined) return undefined;
+    const record = recordOf(row);
+    if (this.#cache.size >= CACHED) this.forget();
+    this.#cache.set(key, record);
+    return record;
+  }
+
+  list(tenant: string): TokenRecord[] {
+    return (this.#list.all(tenant) as unknown as Row[]).map(recordOf);
+  }
+
+  revoke(tenant: string, id: string, now: number): boolean {
+    const revoked = this.#revoke.run(now, tenant, id).changes > 0;
+    this.forget();
+    return revoked;
+  }
+
+  forget(): void {
+    this.#cache.clear();
+  }
+}

@@ -1,0 +1,69 @@
+// The vault of one data folder: one database, one master key, the stores on top.
+// Not responsible for where the key comes from (`master-key`) or for who may use a store.
+// Invariant: nothing opens with a wrong key; server and CLI may have the same vault open at the same time.
+import { openDatabase, transact } from './database.ts';
+import { ForeignChanges } from './foreign-changes.ts';
+import { checkMasterKey } from './master-wrap.ts';
+import type { TokenStore, ValueStore } from './stores.ts';
+import { TenantKeys } from './tenant-keys.ts';
+import { SqliteTokenStore } from './token-store.ts';
+import { SqliteValueStore } from './value-store.ts';
+
+export interface VaultOptions {
+  readonly dataDir: string;
+  /** 32 bytes. */
+  readonly masterKey: Uint8Array;
+  /** Longest wait for another process's write, milliseconds, on the event loop. @default 20; the CLI may wait longer. */
+  readonly busyMs?: number;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
+
+export interface Vault {
+  readonly tokens: TokenStore;
+  readonly values: ValueStore;
+  /** Destroys the tenant's key, values and tokens. What copies and backups still hold of its values cannot be opened. */
+  shredTenant(tenant: string): void;
+  /** Whether the database answers. */
+  healthy(): boolean;
+  close(): void;
+}
+
+/** Throws a `VaultError`. */
+export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultOptions): Vault {
+  const db = openDatabase(dataDir, busyMs);
+  try {
+    checkMasterKey(db, masterKey);
+    const changes = new ForeignChanges(db);
+    const keys = new TenantKeys(db, masterKey, changes);
+    const tokens = new SqliteTokenStore(db, changes);
+    const removals = ['store_values', 'store_usage', 'tokens'].map((table) =>
+      db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
+    );
+    const probe = db.prepare('SELECT count(*) FROM vault_meta');
+    return {
+      tokens,
+      values: new SqliteValueStore(db, keys, now),
+      shredTenant(tenant) {
+        transact(db, () => {
+          keys.destroy(tenant);
+          for (const removal of removals) removal.run(tenant);
+        });
+        tokens.forget();
+        // secure_delete overwrote the pages; the log still holds the old ones until it is written back and emptied.
+        db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      },
+      healthy() {
+        try {
+          return probe.get() !== undefined;
+        } catch {
+          return false;
+        }
+      },
+      close: () => db.close(),
+    };
+  } catch (cause) {
+    db.close();
+    throw cause;
+  }
+}
