@@ -1,0 +1,254 @@
+// From an Authorization header to a principal, with a real vault behind it; challenges and policy.
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import fc from 'fast-check';
+import t from 'tap';
+import { type AuthDenial, createAuthenticator } from '../../src/auth/authenticate.ts';
+import { AUTHORIZATION_BYTES, readBearer } from '../../src/auth/bearer.ts';
+import { credentialsNeeded, scopesNeeded, tokenRefused } from '../../src/auth/challenge.ts';
+import { mayUse, missingScopes } from '../../src/auth/policy.ts';
+import type { Principal } from '../../src/auth/principal.ts';
+import { createToken, hashToken } from '../../src/vault/access-token.ts';
+import { openVault } from '../../src/vault/vault.ts';
+
+const KEY = Buffer.alloc(32, 9);
+const INVALID = {
+  code: 'token_invalid',
+  challenge: 'Bearer realm="acme", error="invalid_token", error_description="The access token is not valid here."',
+};
+const NONE = { code: 'unauthenticated', challenge: 'Bearer realm="acme"' };
+
+function setUp(test: Pick<typeof t, 'testdir' | 'teardown'>) {
+  const dataDir = test.testdir();
+  const vault = openVault({ dataDir, masterKey: KEY });
+  test.teardown(() => vault.close());
+  const mint = (tenant: string, scopes: readonly string[] = []) =>
+    createToken(vault.tokens, { tenant, subject: `ada@${tenant}`, scopes, now: 1 });
+  return { dataDir, vault, mint, authenticate: createAuthenticator({ tokens: vault.tokens }) };
+}
+function outside({ code, challenge }: AuthDenial): unknown {
+  return { code, challenge };
+}
+
+void t.test('a good token is its principal', (t) => {
+  const { mint, authenticate } = setUp(t);
+  const all = mint('acme');
+  const some = mint('acme', ['issues:read', 'issues:write']);
+  const principal = authenticate(`Bearer ${all.token}`, 'acme') as Principal;
+  t.strictSame(
+    { ...principal, scopes: [...principal.scopes] },
+    { tenant: 'acme', issuer: 'leasehold', subject: 'ada@acme', scopes: ['*'], credentialId: all.record.id },
+  );
+  t.equal(authenticate(`Bearer ${all.token}`, 'acme'), principal, 'made once');
+  t.strictSame([...(authenticate(`Bearer ${some.token}`, 'acme') as Principal).scopes], ['issues:read', 'issues:write']);
+  for (const scheme of ['bearer', 'BEARER', 'BeArEr', 'Bearer  '])
+    t.equal(authenticate(`${scheme} ${all.token}`, 'acme'), principal, scheme);
+  t.notOk(JSON.stringify(principal).includes(all.token.slice(-43)));
+  t.end();
+});
+
+void t.test('what is no good token of this tenant is refused, and looks the same from outside', (t) => {
+  const { vault, mint, authenticate } = setUp(t);
+  const { token } = mint('acme');
+  const foreign = mint('globex');
+  const revoked = mint('acme');
+  vault.tokens.revoke('acme', revoked.record.id, 2);
+  const unknown = `lh_acme_${'A'.repeat(43)}`;
+  const refusals = new Map([
+    ['unknown', unknown],
+    ['foreign', foreign.token],
+    ['revoked', revoked.token],
+    ['cut', token.slice(0, -1)],
+    ['longer', `${token}A`],
+    ['other case', token.toUpperCase()],
+    ['its hash', Buffer.from(hashToken(token)).toString('base64url')],
+    ['padded', `${token}=`],
+    ['inner space', `${token.slice(0, 20)} ${token.slice(20)}`],
+    ['two', `${token}, Bearer ${token}`],
+    ['two tokens', `${token} ${token}`],
+    ['quoted', `"${token}"`],
+    ['empty', ''],
+    ['tab', `\t${token}`],
+    ['trailing space', `${token} `],
+    ['trailing newline', `${token}\n`],
+    ['NUL', `${token}\u0000`],
+    ['non-ASCII', `${token}é`],
+    ['full width', token.replace('lh', 'ｌｈ')],
+    ['huge', 'x'.repeat(AUTHORIZATION_BYTES)],
+    ['enormous', 'x'.repeat(10_000_000)],
+  ]);
+  const reasons = new Set<string>();
+  for (const [what, presented] of refusals) {
+    const denial = authenticate(`Bearer ${presented}`, 'acme') as AuthDenial;
+    t.strictSame(outside(denial), INVALID, what);
+    t.ok(denial.reason.length < 200 && !denial.reason.includes(token.slice(10, 30)), `${what}: the reason holds no token`);
+    reasons.add(denial.reason);
+  }
+  t.ok(reasons.size >= 5, 'the audit can tell them apart');
+  for (const tenant of [
+    'ACME',
+    'Acme',
+    'acme ',
+    'аcme',
+    'acme\u0301',
+    'acme\u0000',
+    '',
+    'globex',
+    'acme/../acme',
+    'ａcme',
+    '__proto__',
+  ]) {
+    t.match(authenticate(`Bearer ${token}`, tenant), { code: 'token_invalid' }, `tenant ${JSON.stringify(tenant)}`);
+  }
+  for (const header of [
+    undefined,
+    '',
+    'Basic dXNlcjpwYXNz',
+    token,
+    `Token ${token}`,
+    `Bearertoken ${token}`,
+    ` Bearer ${token}`,
+    `Digest Bearer ${token}`,
+    `Bearer-x ${token}`,
+  ]) {
+    t.strictSame(outside(authenticate(header, 'acme') as AuthDenial), NONE, String(header).slice(0, 12));
+  }
+  t.match(authenticate('Bearer', 'acme'), INVALID);
+  t.end();
+});
+
+void t.test('whatever is thrown is a refusal', (t) => {
+  const throwing = [
+    () => {
+      throw new Error('the database is gone: lh_acme_secret');
+    },
+    () => {
+      throw null;
+    },
+    () =>
+      ({
+        tenant: 'acme',
+        get scopes(): never {
+          throw new TypeError('x');
+        },
+      }) as never,
+  ];
+  for (const find of throwing) {
+    const denial = createAuthenticator({ tokens: { find } })('Bearer abc', 'acme') as AuthDenial;
+    t.strictSame(outside(denial), INVALID);
+    t.notMatch(denial.reason, /secret/);
+  }
+  t.match(createAuthenticator({ tokens: { find: () => undefined } })(7 as unknown as string, 'acme'), {
+    code: /unauthenticated|token_invalid/,
+  });
+  t.end();
+});
+
+void t.test('any header at all gives a verdict, and only a stored token lets in', (t) => {
+  const { mint, authenticate } = setUp(t);
+  const { token } = mint('acme');
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.string().map((text) => `Bearer ${text}`),
+        fc.string().map((text) => `bearer ${token}${text}`),
+      ),
+      (header) => {
+        const verdict = authenticate(header, 'acme');
+        return 'code' in verdict || /^bearer +lh_acme_[\w-]{43}$/i.test(header);
+      },
+    ),
+    { numRuns: 500 },
+  );
+  const began = performance.now();
+  for (const evil of [
+    'Bearer '.repeat(500),
+    `Bearer ${' '.repeat(4000)}`,
+    `Bearer ${'='.repeat(4000)}`,
+    `Bearer ${'a='.repeat(2000)}`,
+  ])
+    readBearer(evil);
+  t.ok(performance.now() - began < 1000, 'no header makes the pattern slow');
+  t.end();
+});
+
+void t.test('revoked by another process: refused within a second, the principal is forgotten', async (t) => {
+  const { dataDir, mint, authenticate } = setUp(t);
+  const { token, record } = mint('acme');
+  t.notMatch(authenticate(`Bearer ${token}`, 'acme'), { code: 'token_invalid' });
+  const script = join(import.meta.dirname, '..', 'unit', 'vault-process.ts');
+  await promisify(execFile)(process.execPath, [script, dataDir, KEY.toString('base64url'), 'revoke', 'acme', record.id]);
+  const until = performance.now() + 1000;
+  let verdict = authenticate(`Bearer ${token}`, 'acme');
+  for (; !('code' in verdict) && performance.now() < until; verdict = authenticate(`Bearer ${token}`, 'acme')) await sleep(10);
+  t.match(verdict, { ...INVALID, reason: `token ${record.id} is revoked` });
+});
+
+void t.test('over real HTTP: Node keeps the first of two headers, so the raw ones must be counted', async (t) => {
+  const { mint, authenticate } = setUp(t);
+  const { token } = mint('acme');
+  const seen = Promise.withResolvers<{ raw: number; verdict: Principal | AuthDenial }>();
+  const server = createServer((request, response) => {
+    const raw = request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'authorization').length;
+    seen.resolve({ raw, verdict: authenticate(request.headers.authorization, 'acme') });
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.end(
+    `GET /t/acme/mcp?access_token=${token} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nauthorization: Bearer ${token}\r\n\r\n`,
+  );
+  socket.resume();
+  const { raw, verdict } = await seen.promise;
+  t.equal(raw, 2);
+  t.match(verdict, INVALID, 'neither the second header nor the query counts');
+});
+
+void t.test('challenges', (t) => {
+  t.equal(credentialsNeeded('acme'), 'Bearer realm="acme"');
+  t.match(tokenRefused('acme'), /^Bearer realm="acme", error="invalid_token"/);
+  t.equal(
+    scopesNeeded('acme', ['issues:read', 'issues:write']),
+    'Bearer realm="acme", error="insufficient_scope", scope="issues:read issues:write"',
+  );
+  for (const value of [
+    credentialsNeeded('a"\r\nX-Evil: 1\\é'),
+    scopesNeeded('acme', ['x"\r\nSet-Cookie: a', '\u0000']),
+    tokenRefused('\u202e"'),
+  ]) {
+    t.match(value, /^Bearer (?:[a-z_]+="[\x20\x21\x23-\x5b\x5d-\x7e]*"(?:, )?)+$/, 'nothing breaks out of its quotes');
+  }
+  t.end();
+});
+
+void t.test('policy', (t) => {
+  const principal = (...scopes: string[]): Principal => ({
+    tenant: 'acme',
+    issuer: 'leasehold',
+    subject: 'ada',
+    scopes: new Set(scopes),
+    credentialId: 'c',
+  });
+  const cases: [Principal, readonly string[] | undefined, readonly string[]][] = [
+    [principal(), undefined, []],
+    [principal(), [], []],
+    [principal(), ['a'], ['a']],
+    [principal('a'), ['a'], []],
+    [principal('a'), ['b', 'a', 'c'], ['b', 'c']],
+    [principal('*'), ['a', 'b'], []],
+    [principal('a:*'), ['a:b'], ['a:b']],
+    [principal('A'), ['a'], ['a']],
+    [principal('a'), ['*'], ['*']],
+  ];
+  for (const [who, needed, missing] of cases) {
+    t.strictSame(missingScopes(who, needed), missing);
+    t.equal(mayUse(who, needed), missing.length === 0);
+  }
+  t.end();
+});
