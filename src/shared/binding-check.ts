@@ -1,5 +1,5 @@
 // What can be said of a declared tool without running it: every argument stands somewhere, every name is an argument.
-// Not responsible for schemas' validity or the `select` expression (both are compiled in the egress thread, or by `leasehold check`).
+// Not responsible for schemas' validity or the `select` expression (`select`); both are compiled in the egress thread.
 // Invariant: pure; executes nothing of the tenant; an empty list means that the request can be built from valid arguments.
 import type { RestBinding } from '../boundary/manifest.ts';
 import { isCredentialHeader, isHeaderName, isHeaderValue, isRuntimeHeader } from './http-headers.ts';

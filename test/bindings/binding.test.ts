@@ -6,10 +6,10 @@ import type { RestBinding } from '../../src/boundary/manifest.ts';
 import { checkBinding } from '../../src/shared/binding-check.ts';
 import type { JsonObject } from '../../src/shared/json.ts';
 import { parsePathTemplate } from '../../src/shared/path-template.ts';
+import { compileSelect } from '../../src/shared/select.ts';
 import { expandPath } from '../../workers/bindings/path.ts';
 import { compileRestRequest } from '../../workers/bindings/rest-request.ts';
 import { compileRestResponse } from '../../workers/bindings/rest-response.ts';
-import { compileSelect } from '../../workers/bindings/select.ts';
 import { createSchemaCheck } from '../../workers/schema-check.ts';
 
 const ORIGIN = 'https://api.example.com';

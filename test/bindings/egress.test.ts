@@ -386,8 +386,8 @@ t.test('redirects are not followed', async (t) => {
 
 t.test('size is bounded before and after decompression', async (t) => {
   const bomb = gzipSync(Buffer.alloc(50_000_000));
-  const server = await upstream(t, ({ url }, response) => {
-    switch (url) {
+  const server = await upstream(t, (request, response) => {
+    switch (request.url) {
       case '/gzip':
         return response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}'));
       case '/bomb':
@@ -408,7 +408,8 @@ t.test('size is bounded before and after decompression', async (t) => {
       case '/exact':
         return response.end(Buffer.alloc(UPSTREAM_BYTES));
       case '/declared':
-        return response.writeHead(200, { 'content-length': UPSTREAM_BYTES + 1 }).write('x');
+        response.writeHead(200, { 'content-length': UPSTREAM_BYTES + 1 });
+        return request.method === 'HEAD' ? response.end() : response.write('x');
       case '/headers':
         return response
           .writeHead(200, { 'x-big': 'x'.repeat(15_000), 'x-big2': 'x'.repeat(15_000), 'x-big3': 'x'.repeat(15_000) })
@@ -427,6 +428,9 @@ t.test('size is bounded before and after decompression', async (t) => {
   const rooms = roomsOf(t);
   t.equal(textOf(await get(rooms, server.origin, '/gzip')), '{"a":1}');
   t.equal((await get(rooms, server.origin, '/exact')).body?.byteLength, UPSTREAM_BYTES);
+  t.match((await runOrder(rooms, order(fetchWork('/declared', { method: 'HEAD' }), [server.origin]), NOTHING, never)).outcome, {
+    status: 'ok',
+  });
   t.ok(bomb.byteLength < UPSTREAM_BYTES, 'the bomb is small on the wire');
   for (const path of ['/bomb', '/endless', '/declared']) {
     t.match(

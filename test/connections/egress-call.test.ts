@@ -1,7 +1,9 @@
 // The one place of recovery, over the real egress entry, real servers and the real audit log.
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { createAuditLog, type AuditTrail } from '../../src/audit/log.ts';
@@ -19,6 +21,8 @@ import {
 } from '../../src/connections/egress-call.ts';
 import { originPolicy, targetOrigin } from '../../src/connections/policy.ts';
 import { ATTEMPTS, backoffMs, isRepeatableBinding, isRepeatableFetch } from '../../src/connections/retry.ts';
+import { createHosts } from '../../src/hosts/create-hosts.ts';
+import { DEFAULT_LIMITS } from '../../src/shared/limits.ts';
 import { startThreadPool, type ThreadPool } from './thread-pool.ts';
 import { type Handler, json, startUpstream, type Upstream } from '../bindings/upstream-server.ts';
 
@@ -50,10 +54,17 @@ function fetchAsk(path: string, method: string, more: Partial<FetchRequest> = {}
   return { kind: 'fetch', request: { op: 'fetch', connection: 'api', url: path, method, headers: {}, ...more } };
 }
 
+/** `t.testdir` would empty the one of an earlier scene of the same test. */
+function folder(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'leasehold-egress-'));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
 async function scene(t: Test, handler: Handler, ports: Partial<EgressCallPorts> = {}): Promise<Scene> {
   const server = await startUpstream(handler);
   t.teardown(() => server.close());
-  const audit = await createAuditLog({ dataDir: t.testdir(), mode: 'grouped', supervisorId: 'test' });
+  const audit = await createAuditLog({ dataDir: folder(t), mode: 'grouped', supervisorId: 'test' });
   t.teardown(() => audit.close());
   const connection: CompiledConnection = { slot: 'api', type: 'none', origins: [server.origin] };
   const egressCall = createEgressCall({ audit, privateOrigins: [server.origin], random: () => 0.1, ...ports });
@@ -290,6 +301,44 @@ t.test('a lost thread after a POST: unknown', async (t) => {
   await own.terminate();
   t.equal(failureCode(await pending), 'outcome_unknown');
   t.equal(s.unsafe, 1);
+});
+
+t.test('through a real host process, under its permissions', async (t) => {
+  const s = await scene(t, ({ url, body }, response) =>
+    json(response, { url, body, filler: url.includes('big') ? 'x'.repeat(200_000) : '' }),
+  );
+  const hosts = createHosts({ runDir: folder(t) });
+  t.teardown(() => hosts.close(0));
+  const tools = () => new TextEncoder().encode(JSON.stringify(TOOLS));
+  const hosted = hosts.egressPool({ tenant: 'acme', cordon: 'shared', bundle: 'b', limits: DEFAULT_LIMITS, tools });
+  const bound = await s.send({ kind: 'binding', tool: 'item', binding }, { pool: hosted, body: Buffer.from('{"id":"7"}') });
+  t.match(textOf(bound), '/items/7');
+  t.match(textOf(await s.post('/notes', { pool: hosted, body: Buffer.from('hello') })), '"body":"hello"');
+  const big = await s.get('/big', { pool: hosted, upstreamBytes: 1_000_000 });
+  if (!big.ok || big.body === undefined || big.body instanceof Uint8Array) throw new Error('a large body comes as a stream');
+  let bytes = 0;
+  for await (const chunk of big.body) bytes += chunk.byteLength;
+  t.ok(bytes > 200_000);
+  const named = `http://localhost:${s.server.port}`;
+  const byName = createEgressCall({ audit: s.audit, privateOrigins: [named] });
+  const request: Omit<EgressRequest, 'ask'> = {
+    tenant: 'acme',
+    pool: hosted,
+    connection: { ...s.connection, origins: [named] },
+    body: new Uint8Array(),
+    upstreamBytes: 1000,
+    subject: { correlation: '01JD' },
+    traceparent: `00-${TRACE}-b7ad6b7169203331-01`,
+    deadline: Date.now() + 20_000,
+    repeatable: false,
+    signal: new AbortController().signal,
+    onUnsafeSent: () => undefined,
+  };
+  t.match(
+    await byName({ ...request, ask: fetchAsk('/named', 'GET') }),
+    { ok: true, http: { status: 200 } },
+    'names are looked up there',
+  );
 });
 
 t.test('the breaker opens per tenant and origin, and a probe closes it', async (t) => {

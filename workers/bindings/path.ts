@@ -30,10 +30,10 @@ export function expandPath(template: PathTemplate, args: JsonObject): ExpandedPa
         continue;
       }
       ({ name } = part);
-      const text = segmentText(args, name);
-      if (typeof text !== 'string') return text;
-      encoded += encode(text);
-      plain += text;
+      const texts = textsOf(args, name);
+      if (!Array.isArray(texts)) return texts;
+      encoded += texts.map(encode).join(',');
+      plain += texts.join(',');
     }
     const reason = name === undefined ? undefined : unsafeSegment(plain);
     if (name !== undefined && reason !== undefined) return { ok: false, path: pointer(name), reason };
@@ -42,15 +42,18 @@ export function expandPath(template: PathTemplate, args: JsonObject): ExpandedPa
   return { ok: true, path };
 }
 
-/** Lists are joined by commas, as RFC 6570 has it; nothing else has a form in a path. */
-function segmentText(args: JsonObject, name: string): string | Mismatch {
+/** A list stands as its members joined by commas, as RFC 6570 has it; nothing else has a form in a path. */
+function textsOf(args: JsonObject, name: string): string[] | Mismatch {
   const value = Object.hasOwn(args, name) ? args[name] : undefined;
-  const texts = Array.isArray(value) ? value.map(scalarText) : [scalarText(value)];
-  if (texts.length === 0 || !texts.every((text) => text !== undefined)) {
-    return { ok: false, path: pointer(name), reason: 'must be a string, a number or a boolean to stand in a path' };
+  const texts: string[] = [];
+  for (const item of Array.isArray(value) ? value : [value]) {
+    const text = scalarText(item);
+    if (text === undefined)
+      return { ok: false, path: pointer(name), reason: 'must be a string, a number or a boolean to stand in a path' };
+    if (text === '') return { ok: false, path: pointer(name), reason: 'must not be empty in a path' };
+    texts.push(text);
   }
-  const text = texts.join(',');
-  return text === '' ? { ok: false, path: pointer(name), reason: 'must not be empty in a path' } : text;
+  return texts.length > 0 ? texts : { ok: false, path: pointer(name), reason: 'must not be empty in a path' };
 }
 
 function encode(text: string): string {

@@ -4,8 +4,8 @@
 import type { RestBinding } from '../../src/boundary/manifest.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import type { Json } from '../../src/shared/json.ts';
+import { compileSelect, type Select } from '../../src/shared/select.ts';
 import type { SchemaCheck } from '../schema-check.ts';
-import { compileSelect, type Select } from './select.ts';
 
 export interface UpstreamAnswer {
   readonly status: number;

@@ -26,7 +26,7 @@ export type WireFailure = 'timeout' | 'cancelled' | 'held_back' | 'too_large' | 
 
 export function exchange(dispatcher: Dispatcher, request: WireRequest, bounds: WireBounds): Promise<WireResult> {
   return new Promise((resolve) => {
-    const run = new Exchange(bounds, resolve);
+    const run = new Exchange(request.method, bounds, resolve);
     try {
       dispatcher.dispatch(
         {
@@ -44,6 +44,7 @@ export function exchange(dispatcher: Dispatcher, request: WireRequest, bounds: W
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
+  #method: string;
   #bounds: WireBounds;
   #resolve: ((result: WireResult) => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
@@ -54,7 +55,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(bounds: WireBounds, resolve: (result: WireResult) => void) {
+  constructor(method: string, bounds: WireBounds, resolve: (result: WireResult) => void) {
+    this.#method = method;
     this.#bounds = bounds;
     this.#resolve = resolve;
     this.#timer = setTimeout(() => this.#fail('timeout', 'no answer in time'), bounds.timeoutMs);
@@ -78,7 +80,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#status = status;
     this.#headers = headers;
-    if (Number(headers['content-length']) > this.#bounds.maxBytes) this.#fail('too_large', 'content-length');
+    // HEAD tells the length of a body that does not come.
+    const length = this.#method === 'HEAD' ? 0 : Number(headers['content-length']);
+    if (length > this.#bounds.maxBytes) this.#fail('too_large', 'content-length');
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {

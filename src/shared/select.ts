@@ -1,8 +1,9 @@
 // JMESPath expressions of declared tools: compiled once, applied to parsed JSON.
-// Not responsible for time: an expression that takes too long ends with its thread.
+// Not responsible for time: an expression that takes too long ends with its thread. The supervisor compiles none: only egress
+// threads and `leasehold check` do.
 // Invariant: never throws; the result is JSON (the library would hand out `constructor` of an object as a function).
 import { compile, type JSONValue, TreeInterpreter } from '@jmespath-community/jmespath';
-import type { Json } from '../../src/shared/json.ts';
+import type { Json } from './json.ts';
 
 /** Longest expression. */
 export const SELECT_CHARACTERS = 4096;
