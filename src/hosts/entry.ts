@@ -12,13 +12,14 @@ const extension = extname(self);
 /** Holds `src/` and `workers/`: the repository, or `dist/` of the package. */
 const root = dirname(dirname(dirname(self)));
 
+/** The package has one file per entry, with everything inside but Piscina, which starts a worker file of its own. */
+const built = extension === '.js';
+
 /** Packages that the threads load, beside Piscina's own worker. */
-const THREAD_PACKAGES: Record<PoolKind, readonly string[]> = {
-  tools: ['piscina', 'typebox'],
-  egress: ['piscina', 'typebox', 'undici', '@jmespath-community/jmespath'],
-};
-const SHARED = ['src/boundary', 'src/shared', 'workers'];
-const AUTHOR = ['src/author', `src/index${extension}`];
+const THREAD_PACKAGES: Record<PoolKind, readonly string[]> = built
+  ? { tools: ['piscina'], egress: ['piscina'] }
+  : { tools: ['piscina', 'typebox'], egress: ['piscina', 'typebox', 'undici', '@jmespath-community/jmespath'] };
+const SOURCES = ['src/boundary', 'src/shared', 'src/author', 'src/index.ts', 'workers'];
 
 export interface HostEntry {
   readonly hostEntry: string;
@@ -38,10 +39,11 @@ export interface EntryOverride {
 export function findEntry(kind: PoolKind, override: EntryOverride = {}): HostEntry {
   const threadEntry = realpathSync(override[kind] ?? join(root, 'workers', kind + extension));
   const hostEntry = realpathSync(override.host ?? join(root, 'workers', `host${extension}`));
-  const own = [...SHARED, ...(kind === 'tools' ? AUTHOR : [])].map((path) => join(root, path));
-  const threadReads = new Set([...own, ...scopes(own[0] ?? root), ...THREAD_PACKAGES[kind].flatMap(packageFolder)]);
-  threadReads.add(dirname(threadEntry));
-  const hostReads = new Set([...threadReads, dirname(hostEntry)]);
+  const own = built ? [] : SOURCES.map((path) => join(root, path));
+  const threadReads = [...own, ...scopes(root), ...THREAD_PACKAGES[kind].flatMap(packageFolder)];
+  // An entry of the package is one file; in source form, and in tests, it has others beside it.
+  threadReads.push(built && override[kind] === undefined ? threadEntry : dirname(threadEntry));
+  const hostReads = [...threadReads, built && override.host === undefined ? hostEntry : dirname(hostEntry)];
   return { hostEntry, threadEntry, hostReads: existing(hostReads), threadReads: existing(threadReads) };
 }
 

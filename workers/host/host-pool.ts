@@ -10,7 +10,7 @@ import { type FromThread, type LoadResult, type ThreadTask, TRANSFER_FROM_BYTES 
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import { endOf } from './call-result.ts';
 import { cancelFailure, type HostCall } from './host-call.ts';
-import { PoolThreads } from './pool-threads.ts';
+import { lossCode, PoolThreads } from './pool-threads.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
 import { failureFits, noticeFits, requestFits } from './thread-guard.ts';
 import type { ThreadSlot } from './thread-slot.ts';
@@ -232,11 +232,6 @@ function taskOf(call: HostCall, body: Uint8Array): ThreadTask {
     default:
       return frame satisfies never;
   }
-}
-
-function lossCode(error: unknown): 'heap_limit' | 'worker_lost' {
-  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
-  return code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'heap_limit' : 'worker_lost';
 }
 
 /** Neither the thread's own text nor its data: the message of a throw may hold what a tool knew. */

@@ -68,7 +68,8 @@ export class PoolThreads {
     // Without a listener a late throw in a thread would end this process.
     this.#pool.on('error', (error: unknown) => this.#late(error));
     this.#pool.on('message', (message: unknown) => this.#hello(message));
-    this.#pool.on('workerCreate', (thread: ListedThread) => this.#listed(thread.id));
+    // A replacement is announced just before it may be given tasks.
+    this.#pool.on('workerCreate', (thread: ListedThread) => queueMicrotask(() => this.#listed(thread.id)));
     this.#adopt();
   }
 
@@ -112,7 +113,8 @@ export class PoolThreads {
       slot.timer = setTimeout(() => this.#failed(`a thread did not start within ${BOOT_MS} ms`), BOOT_MS);
       // After Piscina's own listeners: by then it has removed the thread and started another.
       worker.on('error', (error: unknown) => {
-        this.#late(error);
+        // A call that reached the heap limit says so itself.
+        if (slot.calls.size === 0 || lossCode(error) !== 'heap_limit') this.#late(error);
         this.#gone(slot);
       });
       worker.on('exit', () => {
@@ -175,6 +177,12 @@ export class PoolThreads {
     this.#closed = true;
     this.#events.failed(detail);
   }
+}
+
+/** Why tasks on a thread were rejected. */
+export function lossCode(error: unknown): 'heap_limit' | 'worker_lost' {
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
+  return code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'heap_limit' : 'worker_lost';
 }
 
 const MAX_DETAIL = 8192;
