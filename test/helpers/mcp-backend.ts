@@ -27,7 +27,13 @@ export class TestBackend implements McpBackend {
   /** Streamed bodies that were given up. */
   givenUp = 0;
   #views = new Map<string, ToolsetView>();
+  readonly #gate = Promise.withResolvers<void>();
   #watchers: (() => void)[] = [];
+
+  /** Lets the calls of `gate` end. */
+  release(): void {
+    this.#gate.resolve();
+  }
 
   toolset(caller: Principal): ToolsetView | undefined {
     let view = this.#views.get(caller.tenant);
@@ -76,6 +82,10 @@ export class TestBackend implements McpBackend {
         }
         return ok({ content: [{ type: 'text', text: `${count} steps` }] });
       }
+      case 'gate':
+        call.progress?.({ progress: 1 });
+        await this.#gate.promise;
+        return ok({ content: [] });
       case 'wait':
         call.progress?.({ progress: 0.5 });
         await new Promise<void>((resolve) => call.signal.addEventListener('abort', () => resolve(), { once: true }));

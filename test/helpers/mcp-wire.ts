@@ -50,20 +50,27 @@ export interface Reply {
   readonly json: RpcMessage | undefined;
 }
 
+/** What `fetch` needs for a POST of it. */
+export function init(
+  token: string | undefined,
+  { body, headers }: { body: string | Uint8Array; headers?: Headers },
+): RequestInit {
+  const sent: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  if (token !== undefined) sent['authorization'] = `Bearer ${token}`;
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    if (value === undefined) delete sent[name];
+    else sent[name] = value;
+  }
+  return { method: 'POST', headers: sent, body: body as string };
+}
+
 export async function post(
   url: string,
   token: string | undefined,
   body: string | Uint8Array,
   headers: Headers = {},
 ): Promise<Reply> {
-  const sent: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-  if (token !== undefined) sent['authorization'] = `Bearer ${token}`;
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined) delete sent[name];
-    else sent[name] = value;
-  }
-  const response = await fetch(url, { method: 'POST', headers: sent, body: body as string });
-  return read(response);
+  return read(await fetch(url, init(token, { body, headers })));
 }
 
 export async function read(response: Response): Promise<Reply> {

@@ -1,0 +1,76 @@
+// The real client packages behind one small face, so that a scenario is written once for all of them.
+// Not responsible for scenarios. Invariant: nothing of a package is replaced; each face owns its client and closes it.
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+
+export const CLIENTS = ['sdk 1.32', 'client 2.4 default', 'client 2.4 auto', 'client 2.4 pinned'] as const;
+export type ClientKind = (typeof CLIENTS)[number];
+export const MODERN_CLIENTS: readonly ClientKind[] = ['client 2.4 auto', 'client 2.4 pinned'];
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly onprogress?: (progress: { progress: number; total?: number | undefined; message?: string | undefined }) => void;
+}
+export interface CallResult {
+  readonly content?: unknown;
+  readonly isError?: boolean | undefined;
+  readonly _meta?: Record<string, unknown> | undefined;
+}
+
+export interface TestClient extends AsyncDisposable {
+  readonly instructions: string | undefined;
+  readonly sessionId: string | undefined;
+  list(): Promise<string[]>;
+  call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<CallResult>;
+  /** 2025 era only. */
+  ping(): Promise<unknown>;
+  onListChanged(then: () => void): void;
+  /** Ends the session, where the era has one. */
+  end(): Promise<void>;
+}
+
+const INFO = { name: 'scenario', version: '1.2.3' };
+
+function bearer(token: string | undefined): RequestInit {
+  return token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
+}
+
+export async function connectClient(kind: ClientKind, url: string, token: string | undefined): Promise<TestClient> {
+  return kind === 'sdk 1.32' ? legacyClient(url, token) : modernClient(kind, url, token);
+}
+
+async function legacyClient(url: string, token: string | undefined): Promise<TestClient> {
+  const client = new LegacyClient(INFO);
+  const transport = new LegacyTransport(new URL(url), { requestInit: bearer(token) });
+  await client.connect(transport as unknown as Transport);
+  return {
+    instructions: client.getInstructions(),
+    sessionId: transport.sessionId,
+    list: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    call: async (name, args, options) => (await client.callTool({ name, arguments: args }, undefined, options)) as CallResult,
+    ping: () => client.ping(),
+    onListChanged: (then) => client.setNotificationHandler(ToolListChangedNotificationSchema, then),
+    end: () => transport.terminateSession(),
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+}
+
+async function modernClient(kind: ClientKind, url: string, token: string | undefined): Promise<TestClient> {
+  const mode = kind === 'client 2.4 default' ? 'legacy' : kind === 'client 2.4 auto' ? 'auto' : { pin: '2026-07-28' };
+  const client = new ModernClient(INFO, { versionNegotiation: { mode } });
+  const transport = new ModernTransport(new URL(url), { requestInit: bearer(token) });
+  await client.connect(transport);
+  return {
+    instructions: client.getInstructions(),
+    sessionId: transport.sessionId,
+    list: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    call: async (name, args, options) => (await client.callTool({ name, arguments: args }, options)) as CallResult,
+    ping: () => client.ping(),
+    onListChanged: (then) => client.setNotificationHandler('notifications/tools/list_changed', then),
+    end: () => transport.terminateSession(),
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+}
