@@ -52,7 +52,7 @@ export class Protocol {
   }
 
   post(inbound: Inbound, body: Buffer, answer: Answer): void {
-    try {
+    this.#guarded(inbound, answer, () => {
       const classified = classify(inbound.headers, readEnvelope(body));
       switch (classified.kind) {
         case 'call':
@@ -70,19 +70,17 @@ export class Protocol {
         default:
           classified satisfies never;
       }
-    } catch {
-      refuse(answer, inbound, { kind: 'rejection', failure: failure('internal_error'), id: undefined });
-    }
+    });
   }
 
   /** The stream of a 2025-era session. */
   get(inbound: Inbound, answer: Answer): void {
-    this.#legacy.get(inbound, answer);
+    this.#guarded(inbound, answer, () => this.#legacy.get(inbound, answer));
   }
 
   /** Ends a 2025-era session. */
   delete(inbound: Inbound, answer: Answer): void {
-    this.#legacy.delete(inbound, answer);
+    this.#guarded(inbound, answer, () => this.#legacy.delete(inbound, answer));
   }
 
   /** Tells the tenant's open streams that the list of tools is another one. */
@@ -97,6 +95,14 @@ export class Protocol {
 
   close(): void {
     this.#legacy.close();
+  }
+
+  #guarded(inbound: Inbound, answer: Answer, act: () => void): void {
+    try {
+      act();
+    } catch {
+      refuse(answer, inbound, { kind: 'rejection', failure: failure('internal_error'), id: undefined });
+    }
   }
 
   #call(call: InboundCall, inbound: Inbound, answer: Answer): void {

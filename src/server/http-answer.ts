@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer, Message } from '../mcp/answer.ts';
 import type { ResultBody } from '../mcp/ports.ts';
+import type { Accepted } from './accept.ts';
 import { drained, oneLine } from './event-bytes.ts';
 import type { Exchanges, OpenStream } from './exchanges.ts';
 import { COMMON_HEADERS, JSON_HEADERS, STREAM_HEADERS } from './response-headers.ts';
@@ -19,6 +20,7 @@ type BodyStream = Exclude<ResultBody, Uint8Array>;
 
 export class HttpAnswer implements Answer, OpenStream {
   readonly streams: boolean;
+  readonly #streamsOnly: boolean;
   readonly #response: ServerResponse;
   readonly #exchanges: Exchanges;
   readonly #stallMs: number;
@@ -27,9 +29,10 @@ export class HttpAnswer implements Answer, OpenStream {
   #state: 'waiting' | 'streaming' | 'ended' = 'waiting';
   #gone = false;
 
-  constructor(response: ServerResponse, streams: boolean, exchanges: Exchanges, stallMs: number) {
+  constructor(response: ServerResponse, accepted: Accepted, exchanges: Exchanges, stallMs: number) {
     this.#response = response;
-    this.streams = streams;
+    this.streams = accepted.stream;
+    this.#streamsOnly = !accepted.json;
     this.#exchanges = exchanges;
     this.#stallMs = stallMs;
     exchanges.begin();
@@ -50,6 +53,7 @@ export class HttpAnswer implements Answer, OpenStream {
       if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
       return;
     }
+    if (this.#streamsOnly && status === 200 && this.#state === 'waiting') this.#begin(false);
     const streaming = this.#state === 'streaming';
     this.#state = 'ended';
     if (body !== undefined && !(body instanceof Uint8Array)) void this.#pipe(status, message, body, headers, streaming);

@@ -1,7 +1,7 @@
 // The HTTP edge: builds the Fastify app around the protocol, listens, drains.
 // Not responsible for identity, tools or the protocol: they are handed in, or built from what is.
 // Invariant: nothing that a client sends makes a 5xx or is answered with more than the error table's public text.
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { fastify, type FastifyError, type FastifyInstance } from 'fastify';
 import { ownerKey } from '../auth/principal.ts';
 import { Protocol } from '../mcp/protocol.ts';
@@ -95,7 +95,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return protocol.sessions();
     },
     async close(drainMs) {
-      app.server.close();
+      // Not http's own `close`, which cuts kept-alive connections at once, in the middle of a request too: they get their 503.
+      NetServer.prototype.close.call(app.server);
       await exchanges.drain(drainMs);
       protocol.close();
       app.server.closeAllConnections();
@@ -132,10 +133,13 @@ const RAW_STATUS: { readonly [code: string]: string } = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
-/** Bytes that are no HTTP request, or come too slowly. There is no request to answer in our shape. */
+/**
+ * Bytes that are no HTTP request, or come too slowly. There is no request to answer in our shape; and where a response to an earlier
+ * one is under way (`_httpMessage`, as Node's own default asks), a second answer would be taken for its.
+ */
 function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
   const { code } = error;
-  if (code === 'ECONNRESET' || !socket.writable) {
+  if (code === 'ECONNRESET' || !socket.writable || Reflect.get(socket, '_httpMessage')) {
     socket.destroy();
     return;
   }

@@ -5,13 +5,17 @@ import { FAILURES, type Failure } from '../shared/errors.ts';
 import { errorMessage } from '../mcp/protocol-error.ts';
 import { JSON_HEADER_OBJECT } from './response-headers.ts';
 
-/** An unread body up to here is read and dropped, so that the connection can be used again; a larger one ends it. */
-const SKIPPED_BYTES = 65_536;
+/**
+ * An unread body up to here is read and dropped (within the time of a request), since a client that is cut off while it writes may
+ * never see the answer; a larger one, or one of unknown length, ends the connection.
+ */
+const SKIPPED_BYTES = 16_777_216;
 
 export function refuse(reply: FastifyReply, of: Failure, correlation: string, headers: Record<string, string> = {}): void {
-  const { method, headers: sent } = reply.request.raw;
+  const sent = reply.request.raw.headers;
   const length = sent['transfer-encoding'] === undefined ? Number(sent['content-length'] ?? 0) : Number.POSITIVE_INFINITY;
-  if (method !== 'GET' && !(length <= SKIPPED_BYTES)) reply.header('connection', 'close');
+  if (length <= SKIPPED_BYTES) reply.removeHeader('connection');
+  else reply.header('connection', 'close');
   reply
     .code(FAILURES[of.code].http)
     .headers(JSON_HEADER_OBJECT)

@@ -22,6 +22,9 @@ export interface LegacyOptions extends HandlerPorts {
   refuse(answer: Answer, inbound: Inbound, rejection: Rejection): void;
 }
 
+/** A session that ended meanwhile has nobody to tell. */
+function ended(): void {}
+
 export class LegacyLeg {
   readonly #options: LegacyOptions;
   readonly #limits: LegacyLimits;
@@ -58,7 +61,7 @@ export class LegacyLeg {
   }
 
   onToolsetChanged(tenant: string): void {
-    for (const session of this.#sessions.of(tenant)) void session.server.sendToolListChanged();
+    for (const session of this.#sessions.of(tenant)) session.server.sendToolListChanged().catch(ended);
   }
 
   sessions(tenant?: string): number {
@@ -93,7 +96,7 @@ export class LegacyLeg {
     session.client = params.client;
     installHandlers(session, this.#options);
     this.#sessions.add(session);
-    void this.#begin(session, inbound, envelope, id, params, answer);
+    this.#begin(session, inbound, envelope, id, params, answer).catch(() => this.#refuse(answer, inbound, 'internal_error', id));
   }
 
   async #begin(
