@@ -2,13 +2,11 @@
 // Not responsible for failures' codes or public texts: it says where (JSON pointer) and why, in words an agent can act on.
 // Invariant: no coercion; defaults come from the plain `default` keyword, whether the schema was built by TypeBox or read as JSON.
 import type { Json, JsonObject } from '../src/shared/json.ts';
+import { isTooDeep, JSON_DEPTH } from './json-depth.ts';
 import { createSchemaCheck, type JsonSchema, type Mismatch } from './schema-check.ts';
 
 export type CheckedArguments = { readonly ok: true; readonly value: JsonObject } | Mismatch;
 export type ArgumentCheck = (args: unknown) => CheckedArguments;
-
-/** Nesting of arrays and objects in arguments, at most. Far below what would overflow the stack of a validator. */
-export const ARGUMENT_DEPTH = 128;
 
 /**
  * Compiles the schema once; the returned check costs no allocation beyond the defaults it fills in (in place, top down).
@@ -27,7 +25,7 @@ export function createArgumentCheck(schema: JsonSchema): ArgumentCheck {
 /** JSON text of arguments to a value; an empty text is no arguments. */
 export function parseArguments(text: Uint8Array): { readonly ok: true; readonly value: unknown } | Mismatch {
   if (text.byteLength === 0) return { ok: true, value: {} };
-  if (tooDeep(text)) return { ok: false, path: '', reason: `must not be nested deeper than ${ARGUMENT_DEPTH} levels` };
+  if (isTooDeep(text)) return { ok: false, path: '', reason: `must not be nested deeper than ${JSON_DEPTH} levels` };
   try {
     const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
     return { ok: true, value: JSON.parse(bytes.toString('utf8')) };
@@ -40,7 +38,7 @@ type Fill = (value: unknown) => void;
 
 /** Nothing is returned for a schema without defaults, so that most tools pay nothing. */
 function defaultsOf(schema: unknown, depth: number): Fill | undefined {
-  if (!isObject(schema) || depth > ARGUMENT_DEPTH) return undefined;
+  if (!isObject(schema) || depth > JSON_DEPTH) return undefined;
   const fills = [defaultsOfProperties(schema, depth), defaultsOfItems(schema, depth)].filter((fill) => fill !== undefined);
   return fills.length < 2 ? fills[0] : (value) => fills.forEach((fill) => fill(value));
 }
@@ -85,23 +83,4 @@ function makerOf(value: Json | undefined): (() => Json) | undefined {
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Looks at the text, since what is nested too deeply should not be built first. UTF-8: no byte of a character is below 0x80. */
-function tooDeep(text: Uint8Array): boolean {
-  if (text.byteLength <= ARGUMENT_DEPTH) return false;
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < text.byteLength; i += 1) {
-    const byte = text[i];
-    if (inString) {
-      if (byte === 0x5c) i += 1;
-      else if (byte === 0x22) inString = false;
-    } else if (byte === 0x22) inString = true;
-    else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > ARGUMENT_DEPTH) return true;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-  }
-  return false;
 }

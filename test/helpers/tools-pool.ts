@@ -8,6 +8,7 @@ import type { HostReply } from '../../src/boundary/host-request.ts';
 import type { Manifest } from '../../src/boundary/manifest.ts';
 import type { CallOutcome } from '../../src/boundary/outcome.ts';
 import type { CallResult, DescribeResult, FromThread, LoadResult, ThreadHello } from '../../src/boundary/thread-messages.ts';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import { build } from 'esbuild-wasm';
 import { Piscina } from 'piscina';
 
@@ -127,22 +128,27 @@ export class ToolsPool {
 
   #greet(hello: ThreadHello): void {
     this.hello = hello;
-    hello.port.on('message', (message: FromThread) => {
-      this.messages.push(message);
-      if (message.t === 'body') this.#bodies.set(message.call, message.body);
-      if (message.t !== 'request') return;
-      const answer = this.answer(message);
-      if (answer !== undefined) hello.port.postMessage({ t: 'reply', call: message.call, request: message.request, ...answer });
-    });
+    hello.port.on('message', (message: FromThread) => this.#hear(message));
   }
 
-  /** As for a host: what was posted before `run` returned has been handled by now, or is in the queue right before. */
-  async #ended(call: number, { outcome, body }: CallResult): Promise<Ended> {
+  #hear(message: FromThread): void {
+    this.messages.push(message);
+    if (message.t === 'body') this.#bodies.set(message.call, message.body);
+    if (message.t !== 'request') return;
+    const answer = this.answer(message);
+    if (answer !== undefined)
+      this.hello?.port.postMessage({ t: 'reply', call: message.call, request: message.request, ...answer });
+  }
+
+  /** As for a host: what was posted before `run` returned is handled before its result. */
+  #ended(call: number, { outcome, body }: CallResult): Ended {
+    for (let waiting = this.#receive(); waiting !== undefined; waiting = this.#receive()) this.#hear(waiting);
     if (outcome.status !== 'ok') return { outcome, result: undefined };
-    for (let turns = 0; body === undefined && !this.#bodies.has(call) && turns < 1000; turns += 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
     const bytes = body ?? this.#bodies.get(call) ?? new Uint8Array();
     return { outcome, result: JSON.parse(decoder.decode(bytes)) as NonNullable<Ended['result']> };
+  }
+
+  #receive(): FromThread | undefined {
+    return this.hello === undefined ? undefined : (receiveMessageOnPort(this.hello.port)?.message as FromThread | undefined);
   }
 }

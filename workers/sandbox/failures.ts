@@ -5,6 +5,7 @@ import { failureBehind, ToolError } from '../../src/author/errors.ts';
 import { type Failure, failure, type FailureCode } from '../../src/shared/errors.ts';
 import type { Json } from '../../src/shared/json.ts';
 import { INSTEAD_OF_GLOBAL, INSTEAD_OF_IMPORT } from './allow-list.ts';
+import { plainJson } from './plain-json.ts';
 
 const MESSAGE_CHARACTERS = 4096;
 const DETAIL_CHARACTERS = 16_384;
@@ -44,15 +45,10 @@ function isDuration(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
-/** Data that is no JSON, or more than fits a frame's header, is left out: the error itself is worth more than its appendix. */
+/** Data that does not fit a frame's header is left out: the error itself is worth more than its appendix. */
 function dataOf(data: unknown): { data?: Json } {
-  if (data === undefined) return {};
-  try {
-    const text = JSON.stringify(data);
-    return text === undefined || text.length > DATA_CHARACTERS ? {} : { data: JSON.parse(text) as Json };
-  } catch {
-    return {};
-  }
+  const plain = data === undefined ? undefined : plainJson(data, DATA_CHARACTERS);
+  return plain === undefined ? {} : { data: plain };
 }
 
 function detailOf(thrown: unknown): string {
@@ -83,12 +79,15 @@ function hintFor(code: unknown, message: string): string {
   return Object.hasOwn(INSTEAD_OF_GLOBAL, name) ? `\n${name} is not available in tools: ${INSTEAD_OF_GLOBAL[name]}.` : '';
 }
 
+const FRAME = /^ {4}at /;
 const BUNDLE_FRAME = /^ {4}at .*@[0-9a-f]{8}\.js:\d+:\d+/;
+const NODE_FRAME = /\(?(?:node:|<anonymous>|native)/;
 
-/** What called the handler is ours: it tells an author nothing, and names files of the machine. */
+/** What called the handler, and the runtime in between, tells an author nothing and names files of the machine. */
 function withoutOurFrames(stack: string): string {
   const lines = stack.split('\n');
   const last = lines.findLastIndex((line) => BUNDLE_FRAME.test(line));
-  const isOurs = (line: string, index: number) => index > last && /^ {4}at /.test(line);
-  return lines.filter((line, index) => !isOurs(line, index)).join('\n');
+  const isKept = (line: string, index: number) =>
+    !FRAME.test(line) || BUNDLE_FRAME.test(line) || (index < last && NODE_FRAME.test(line));
+  return lines.filter(isKept).join('\n');
 }

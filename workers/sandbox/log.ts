@@ -4,6 +4,7 @@
 import type { Log } from '../../src/author/context.ts';
 import type { Notice } from '../../src/boundary/host-request.ts';
 import type { JsonObject } from '../../src/shared/json.ts';
+import { isJsonObject, plainJson } from './plain-json.ts';
 
 const MESSAGE_CHARACTERS = 8192;
 const FIELDS_CHARACTERS = 8192;
@@ -50,15 +51,7 @@ function textOf(value: unknown, characters: number): string {
 }
 
 function fieldsOf(fields: unknown): { fields?: Record<string, unknown> } {
-  if (typeof fields !== 'object' || fields === null) return {};
-  try {
-    const text = JSON.stringify(fields);
-    if (text.length > FIELDS_CHARACTERS) return { fields: { dropped: `fields of more than ${FIELDS_CHARACTERS} characters` } };
-    const plain: unknown = JSON.parse(text);
-    return typeof plain === 'object' && plain !== null && !Array.isArray(plain)
-      ? { fields: plain as Record<string, unknown> }
-      : {};
-  } catch {
-    return { fields: { dropped: 'fields that are not JSON' } };
-  }
+  if (fields === undefined) return {};
+  const plain = plainJson(fields, FIELDS_CHARACTERS);
+  return { fields: isJsonObject(plain) ? plain : { dropped: `no JSON object of at most ${FIELDS_CHARACTERS} characters` } };
 }

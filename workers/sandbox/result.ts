@@ -6,7 +6,9 @@ import { partsOf, type ResultParts } from '../../src/author/result.ts';
 import type { CallOutcome } from '../../src/boundary/outcome.ts';
 import { failure } from '../../src/shared/errors.ts';
 import { createSchemaCheck, type SchemaCheck } from '../schema-check.ts';
+import { isTooDeep, JSON_DEPTH } from '../json-depth.ts';
 import { codedFailure } from './failures.ts';
+import { isJsonObject, plainJson } from './plain-json.ts';
 
 export interface Answer {
   readonly outcome: CallOutcome;
@@ -61,16 +63,14 @@ function fromParts(parts: ResultParts, check: SchemaCheck | undefined, resultByt
   }
   const content = contentJson(parts.content ?? textBlocks(structured), '/content');
   if (typeof content !== 'string') return content;
-  const meta = jsonOf(parts._meta);
-  if (meta !== undefined && meta.length > META_CHARACTERS) return invalid(`_meta is longer than ${META_CHARACTERS} characters`);
   const answer = bytes(
     structured === undefined ? `{"content":${content}}` : `{"content":${content},"structuredContent":${structured}}`,
     resultBytes,
   );
-  if (meta === undefined || answer.body === undefined) return answer;
-  const plain: unknown = JSON.parse(meta);
-  if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) return invalid('_meta is not an object');
-  return { outcome: { status: 'ok', meta: plain as Record<string, unknown> }, body: answer.body };
+  if (parts._meta === undefined || answer.body === undefined) return answer;
+  const meta = plainJson(parts._meta, META_CHARACTERS);
+  if (!isJsonObject(meta)) return invalid(`is no JSON object of at most ${META_CHARACTERS} characters`, '/_meta');
+  return { outcome: { status: 'ok', meta }, body: answer.body };
 }
 
 /** Clients of revisions without structuredContent read the text. */
@@ -110,7 +110,8 @@ function bytes(text: string, resultBytes: number): Answer {
   // No text has fewer bytes than UTF-16 units; what is surely too large is never encoded.
   if (text.length > resultBytes) return tooLarge(resultBytes);
   const body = encoder.encode(text);
-  return body.byteLength > resultBytes ? tooLarge(resultBytes) : { outcome: { status: 'ok' }, body };
+  if (body.byteLength > resultBytes) return tooLarge(resultBytes);
+  return isTooDeep(body) ? invalid(`is nested deeper than ${JSON_DEPTH} levels`) : { outcome: { status: 'ok' }, body };
 }
 
 function tooLarge(resultBytes: number): Answer {
