@@ -17,7 +17,7 @@ import {
   skipString,
   skipValue,
   TOO_DEEP,
-} from './json-scan.ts';
+} from '../shared/json-scan.ts';
 
 /** Bytes of a message without its arguments, at most: what the supervisor itself parses. */
 export const ENVELOPE_BYTES = 65_536;

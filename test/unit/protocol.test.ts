@@ -6,7 +6,7 @@ import { classify } from '../../src/mcp/classify.ts';
 import { openCursor, sealCursor } from '../../src/mcp/cursor.ts';
 import { type Envelope, type EnvelopeFault, readEnvelope } from '../../src/mcp/envelope.ts';
 import { decodeHeaderValue } from '../../src/mcp/header-value.ts';
-import { MAX_DEPTH, skipSpace, skipValue } from '../../src/mcp/json-scan.ts';
+import { MAX_DEPTH, skipSpace, skipValue } from '../../src/shared/json-scan.ts';
 import { listPage } from '../../src/mcp/listing.ts';
 import { openBody } from '../../src/mcp/result-body.ts';
 import { authorMeta, isReservedKey } from '../../src/mcp/result-meta.ts';
