@@ -1,0 +1,115 @@
+// What `start`, `dev` and `demo` share: open the vault, start the runtime, say that it is ready, wait for the signal, drain.
+// Not responsible for serving (`runtime`) or for reading the configuration.
+// Invariant: with `--json` stdout gets one line and nothing else; whatever was begun is ended in reverse, also after a failed start.
+import { createLog } from '../audit/operational-log.ts';
+import type { CompiledServer } from '../config/compiled.ts';
+import { type Runtime, startRuntime } from '../runtime.ts';
+import { changeLines, problemLines } from './author-screen.ts';
+import { type Io, UserError } from './command.ts';
+import { invocation } from './invocation.ts';
+import { listenUrl } from './local-endpoint.ts';
+import { formatLine } from './log-line.ts';
+import { isPortInUse, portInUseLine } from './port-holder.ts';
+import { announce } from './running.ts';
+import { readyJson, readyScreen, type Served } from './serve-screen.ts';
+import { type StopSignals, stopSignals } from './stop-signals.ts';
+import { leaseholdVersion } from './version-of.ts';
+import { SERVER_BUSY_MS, type VaultAccess, withVault } from './vault-access.ts';
+
+export interface Serving {
+  readonly io: Io;
+  readonly config: CompiledServer;
+  readonly json: boolean;
+  /** Show every log line and failure of tools, not only what changed. */
+  readonly showAuthor?: boolean;
+  /** Tokens to show, by tenant. */
+  tokens?(config: CompiledServer, access: VaultAccess): Promise<ReadonlyMap<string, string>>;
+  /** Lines below the screen; `prefix` is how this CLI is called. */
+  hints?(prefix: string): readonly string[];
+}
+
+/** Beyond the drain itself: hosts, audit and files are closed in this time. */
+const CLOSING_MS = 10_000;
+
+export function serve(serving: Serving): Promise<number> {
+  const { io, config } = serving;
+  const signals = stopSignals();
+  const begun = performance.now();
+  return withVault(
+    config,
+    async (access) => {
+      if (access.createdKey !== undefined) io.stderr.write(`a master key was made at ${access.createdKey}: back it up\n`);
+      const tokens = await serving.tokens?.(config, access);
+      const runtime = await begin(config, access);
+      const { estate, dataDir } = config;
+      const withdraw = announce(io.env, {
+        pid: process.pid,
+        port: runtime.port,
+        url: listenUrl(config, runtime.port),
+        estate,
+        dataDir,
+      });
+      try {
+        show(serving, servedBy(serving, { runtime, tokens, readyMs: performance.now() - begun }));
+        await untilStopped(serving, runtime, signals);
+      } finally {
+        withdraw();
+        signals.limit(config.drainMs + CLOSING_MS);
+        await runtime.close();
+      }
+      return 0;
+    },
+    SERVER_BUSY_MS,
+  );
+}
+
+async function begin(config: CompiledServer, { vault }: VaultAccess): Promise<Runtime> {
+  try {
+    return await startRuntime({ server: config, version: leaseholdVersion(), vault, log: createLog(config.logLevel) });
+  } catch (error) {
+    if (isPortInUse(error)) throw new UserError(await portInUseLine(error, config.estate));
+    if ((error as { code?: unknown }).code === 'audit_refused') throw new UserError((error as Error).message);
+    throw error;
+  }
+}
+
+interface Started {
+  readonly runtime: Runtime;
+  readonly tokens: ReadonlyMap<string, string> | undefined;
+  readonly readyMs: number;
+}
+
+function servedBy({ io, config, hints }: Serving, { runtime, tokens, readyMs }: Started): Served {
+  const { url, registry } = runtime;
+  const tenants = registry.list().map(({ id, toolset, problems }) => {
+    const token = tokens?.get(id);
+    const endpoint = `${url}/t/${id}/mcp`;
+    const tools = [...(toolset?.tools.keys() ?? [])];
+    return { id, endpoint, tools, problems: problems.length, ...(token === undefined ? {} : { token }) };
+  });
+  const { estate, dataDir } = config;
+  const lines = hints?.(invocation(io)) ?? [];
+  return { version: leaseholdVersion(), url, readyMs, estate, dataDir, tenants, hints: lines };
+}
+
+function show({ io, json }: Serving, served: Served): void {
+  io.stdout.write(json ? readyJson(served) : readyScreen(served));
+}
+
+/** Shows what happens to tenants meanwhile. */
+async function untilStopped({ io, json, showAuthor }: Serving, runtime: Runtime, signals: StopSignals): Promise<void> {
+  const { registry, authorLog } = runtime;
+  const out = json ? io.stderr : io.stdout;
+  const style = { colour: io.isTTY && io.env['NO_COLOR'] === undefined };
+  const serving = new Map(registry.list().map(({ id, toolset }) => [id, toolset?.hash]));
+  for (const { id, problems } of registry.list()) io.stderr.write(problemLines(problems, undefined, id));
+  registry.onChange(({ tenant: id, tookMs }) => {
+    const tenant = registry.get(id);
+    out.write(changeLines({ tenant, id, before: serving.get(id), tookMs }));
+    serving.set(id, tenant?.toolset?.hash);
+  });
+  const silence = showAuthor === true ? authorLog.listen((line) => out.write(formatLine(line, style))) : () => {};
+  await signals.first;
+  silence();
+  io.stderr.write('stopping: calls under way may end; once more ends at once\n');
+}

@@ -1,0 +1,29 @@
+// The commands: name, summary, and where the rest of each one is.
+// Not responsible for running them. A command's file is loaded only when that command is meant, so help stays fast.
+// Invariant: name and summary are the command's own (a test compares them).
+import type { Command } from './command.ts';
+
+export interface TableEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+export const table: readonly TableEntry[] = [
+  { name: 'demo', summary: 'serve two example tenants', load: async () => (await import('./demo.ts')).demo },
+  { name: 'start', summary: 'serve an estate', load: async () => (await import('./start.ts')).start },
+  {
+    name: 'dev',
+    summary: 'serve an estate and show what every change and call does',
+    load: async () => (await import('./dev.ts')).dev,
+  },
+  { name: 'call', summary: 'call a tool of a running server', load: async () => (await import('./call.ts')).call },
+  { name: 'logs', summary: 'show what the tools of a tenant logged', load: async () => (await import('./logs.ts')).logs },
+  { name: 'token', summary: 'create, list and revoke bearer tokens', load: async () => (await import('./token.ts')).token },
+  { name: 'audit', summary: 'check that the audit trail was not changed', load: async () => (await import('./audit.ts')).audit },
+  { name: 'version', summary: 'show the versions in use', load: async () => (await import('./version.ts')).version },
+];
+
+export async function findCommand(name: string): Promise<Command | undefined> {
+  return table.find((entry) => entry.name === name)?.load();
+}
