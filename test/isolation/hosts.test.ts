@@ -34,8 +34,8 @@ interface World {
   pools: PoolReport[];
   events: HostReport[];
   runDir: string;
-  pid(): number;
-  tools(tenant?: string, limits?: Partial<Limits>, more?: { script?: string; cordon?: string }): ToolsPool;
+  pid: () => number;
+  tools: (tenant?: string, limits?: Partial<Limits>, more?: { script?: string; cordon?: string }) => ToolsPool;
 }
 type Test = { testdir(): string; teardown(fn: () => Promise<unknown>): void };
 
@@ -108,9 +108,9 @@ async function read(body: Body | undefined): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 const code = ({ outcome }: { outcome: CallOutcome }) => (outcome.status === 'error' ? outcome.failure.code : outcome.status);
-async function until(what: () => boolean): Promise<void> {
+async function until(what: () => boolean, name = 'what was waited for'): Promise<void> {
   for (let i = 0; i < 1000 && !what(); i += 1) await delay(10);
-  if (!what()) throw new Error(`did not come to be: ${what}`);
+  if (!what()) throw new Error(`${name} did not come to be`);
 }
 function alive(pid: number): boolean {
   try {
@@ -417,6 +417,53 @@ t.test('hosts that die', async (t) => {
   t.same(readdirSync(runDir), [], 'no folder is left');
 });
 
+t.test('a thread that cannot be terminated', async (t) => {
+  const { tools, events, pools } = world(t);
+  const pool = tools();
+  const other = tools('globex');
+  const started = () => events.filter(({ event }) => event === 'started').map(({ pid }) => pid ?? 0);
+  const died = () => events.filter(({ event }) => event === 'died');
+
+  await t.test('alone: its host is killed', async (t) => {
+    const warm = await json(pool, 'echo', { warm: 1 });
+    t.same(warm, { warm: 1 });
+    const stuck = begin(pool, 'stuck');
+    await delay(50);
+    stuck.active.kill();
+    t.equal(code(await stuck.end), 'worker_lost');
+    t.match(died(), [{ detail: /could not be terminated/ }]);
+    t.same(await json(pool, 'echo', { after: 1 }), { after: 1 });
+  });
+
+  await t.test('beside another tenant: that one is served to its end first', async (t) => {
+    const held = begin(other, 'wait');
+    const stuck = begin(pool, 'stuck');
+    const neighbour = begin(pool, 'never');
+    t.same(await json(other, 'echo', { before: 1 }), { before: 1 });
+    const [host] = started().slice(-1);
+    stuck.active.kill();
+    t.same([code(await stuck.end), code(await neighbour.end)], ['worker_lost', 'worker_lost']);
+    t.ok(events.some(({ event, pid }) => event === 'fenced' && pid === host));
+    t.same(await json(other, 'echo', { fresh: 1 }), { fresh: 1 }, 'new calls go to a fresh host');
+    t.same(await json(pool, 'echo', { fresh: 2 }), { fresh: 2 });
+    t.not(started().at(-1), host);
+    t.equal(died().length, 1, 'the old one lives for the held call');
+    held.active.cancel('cancelled');
+    t.equal(code(await held.end), 'ok');
+    await until(() => died().length === 2, 'the end of the fenced host');
+    t.same(await json(other, 'echo', { after: 1 }), { after: 1 });
+    t.equal(pools.filter(({ event, tenant }) => event === 'host_lost' && tenant === 'acme').length, 2);
+  });
+
+  await t.test('at the close of its pool', async (t) => {
+    const stuck = begin(pool, 'stuck');
+    await json(other, 'echo');
+    await pool.close(0);
+    t.equal(code(await stuck.end), 'worker_lost');
+    t.equal(pool.awake, false);
+  });
+});
+
 t.test('a host with a stuck thread ends when its supervisor is killed', async (t) => {
   const runDir = join(t.testdir(), 'run');
   const supervisor = spawn(process.execPath, [fixture('supervisor.ts'), runDir, THREAD], {
@@ -521,7 +568,7 @@ t.test('idle pools hold no thread', async (t) => {
 });
 
 t.test('warm spares', async (t) => {
-  const { tools, events, pools } = world(t, { spares: 1 });
+  const { tools, events } = world(t, { spares: 1 });
   await until(() => events.some(({ event }) => event === 'ready'));
   const threads = () => {
     const pid = events.find(({ event }) => event === 'started')?.pid;
@@ -541,8 +588,6 @@ t.test('warm spares', async (t) => {
   t.equal(globex.tenant, 'globex');
   t.not(globex.threadId, acme.threadId, 'a spare serves one tenant');
   t.match(own, { tenant: 'own', heapMb: 100 }, 'other limits are not served by a spare');
-  const ready = pools.find(({ event, tenant }) => event === 'opened' && tenant === 'acme')?.readyMs;
-  t.comment(`spare to ready: ${ready?.toFixed(1)} ms`);
 });
 
 t.test('egress', async (t) => {
