@@ -1,7 +1,7 @@
 // The operator's log: bunyan records to stderr, as JSON lines, or as readable text on a terminal.
 // Not responsible for the audit (`log`): these lines may be lost, and nothing waits for them.
 // Invariant: no header and no token can be printed: requests, responses and errors are serialized by allow-list, names of
-// secrets are emptied at any depth, and the tripwire runs over every line. A log call never throws.
+// secrets are emptied at any depth, and the tripwire runs over every line. What cannot be printed does not throw.
 import bunyan from 'bunyan';
 import { redact, REDACTED } from './redact.ts';
 

@@ -27,7 +27,8 @@ export interface Verification {
   readonly head: ChainHead | undefined;
   /** Records that were refused in times without audit, by the file's own gap records. */
   readonly lost: number;
-  readonly problem?: { readonly line: number; readonly reason: string };
+  /** `torn`: the file ends within a line, as while it is being written. */
+  readonly problem?: { readonly line: number; readonly reason: string; readonly torn: boolean };
 }
 
 interface Line {
@@ -116,11 +117,12 @@ export async function verifyAudit(file: string, options: VerifyOptions = {}): Pr
     if (reason === undefined && rest.length > LINE_BYTES) reason = 'the line is too long';
     if (reason !== undefined) break;
   }
+  const torn = reason === undefined && rest !== '';
   if (reason === undefined) {
-    reason = rest === '' ? chain.end() : 'the line has no end (torn write; a running or restarted server mends it)';
-    if (rest !== '') number += 1;
+    reason = !torn ? chain.end() : 'the line has no end (torn write; a running or restarted server mends it)';
+    if (torn) number += 1;
   }
   const { records, firstSeq, head, lost } = chain;
   const seen = { file, records, firstSeq, head, lost };
-  return reason === undefined ? { ...seen, ok: true } : { ...seen, ok: false, problem: { line: number, reason } };
+  return reason === undefined ? { ...seen, ok: true } : { ...seen, ok: false, problem: { line: number, reason, torn } };
 }
