@@ -53,10 +53,10 @@ export function reject(code: FailureCode, reason: string, id: string | undefined
   return data === undefined ? { kind: 'rejection', failure: rejected, id } : { kind: 'rejection', failure: rejected, id, data };
 }
 
-export function unsupported(requested: string, id: string | undefined): Rejection {
-  const shown = requested.slice(0, 64);
-  const reason = `Supported are ${SUPPORTED_VERSIONS.join(', ')}`;
-  return reject('version_unsupported', reason, id, { supported: [...SUPPORTED_VERSIONS], requested: shown });
+/** `supported` are those that the same kind of request may name instead: in the 2026 era the same as `server/discover` says. */
+export function unsupported(requested: string, id: string | undefined, supported: readonly string[]): Rejection {
+  const reason = `This server speaks ${SUPPORTED_VERSIONS.join(', ')}`;
+  return reject('version_unsupported', reason, id, { supported: [...supported], requested: requested.slice(0, 64) });
 }
 
 export function classify(headers: McpHeaders, envelope: Envelope | EnvelopeFault): Classified {
@@ -64,7 +64,7 @@ export function classify(headers: McpHeaders, envelope: Envelope | EnvelopeFault
   if (envelope.meta?.has(VERSION_KEY)) return modern(headers, envelope);
   const { protocolVersion } = headers;
   if (protocolVersion === undefined || LEGACY_VERSIONS.includes(protocolVersion)) return { kind: 'legacy', envelope };
-  if (!MODERN_VERSIONS.includes(protocolVersion)) return unsupported(protocolVersion, envelope.id);
+  if (!MODERN_VERSIONS.includes(protocolVersion)) return unsupported(protocolVersion, envelope.id, SUPPORTED_VERSIONS);
   return modern(headers, envelope);
 }
 
@@ -76,7 +76,7 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
   const version = textAt(bytes, meta.get(VERSION_KEY));
   if (version === undefined) return reject('params_invalid', `params._meta["${VERSION_KEY}"] is not a string`, id);
   if (headers.protocolVersion !== version) return mismatch('MCP-Protocol-Version', headers.protocolVersion, id);
-  if (!MODERN_VERSIONS.includes(version)) return unsupported(version, id);
+  if (!MODERN_VERSIONS.includes(version)) return unsupported(version, id, MODERN_VERSIONS);
   if (headers.method !== method) return mismatch('Mcp-Method', headers.method, id);
   const capabilities = objectAt(bytes, meta.get(`${PREFIX}clientCapabilities`));
   if (capabilities === undefined)

@@ -110,20 +110,16 @@ export class HttpAnswer implements Answer, OpenStream {
       response.end(whole);
       return;
     }
-    const length = Buffer.byteLength(head) + body.length + Buffer.byteLength(tail);
-    this.#head(status, [...JSON_HEADERS, 'content-length', String(length), ...headers]);
-    response.cork();
-    response.write(head);
-    response.write(body);
-    response.end(tail);
+    const whole = Buffer.concat([Buffer.from(head), body, Buffer.from(tail)]);
+    this.#head(status, [...JSON_HEADERS, 'content-length', String(whole.length), ...headers]);
+    response.end(whole);
   }
 
+  /** One write: Node 24 loses what is written to a corked chunked response. */
   #lastEvent({ head, tail }: Message, body: Uint8Array | undefined): void {
-    const response = this.#response;
-    response.cork();
-    response.write(EVENT + head);
-    if (body !== undefined) response.write(oneLine(body));
-    response.end(`${tail}\n\n`);
+    const begin = EVENT + head;
+    const end = `${tail}\n\n`;
+    this.#response.end(body === undefined ? begin + end : Buffer.concat([Buffer.from(begin), oneLine(body), Buffer.from(end)]));
   }
 
   async #pipe(

@@ -53,6 +53,14 @@ await t.test('clients', async (t) => {
     const streamed = await big({ progressToken: 1 });
     t.equal(streamed.headers.get('content-type'), 'text/event-stream');
     t.equal(streamed.json?.result?.content?.[0]?.text.length, size);
+    // Of one piece: joined as text, joined as bytes.
+    for (const length of [1, 4000, 60_000]) {
+      for (const _meta of [{}, { progressToken: 1 }]) {
+        const body = JSON.stringify({ content: [{ type: 'text', text: 'é'.repeat(length) }] });
+        const got = await rpc(url, ADA, 'tools/call', { name: 'garbage', arguments: { body }, _meta });
+        t.equal(got.json?.result?.content?.[0]?.text.length, length);
+      }
+    }
     const { session } = await initialize(url, ADA);
     const params = { name: 'big', arguments: { kib: 4096 } };
     const old = await legacy(url, ADA, session, { jsonrpc: '2.0', id: 1, method: 'tools/call', params });

@@ -116,7 +116,7 @@ export class LegacyLeg {
   #find(inbound: Inbound, answer: Answer, id: string | undefined): Session | undefined {
     const { headers, principal } = inbound;
     if (headers.protocolVersion !== undefined && !LEGACY_VERSIONS.includes(headers.protocolVersion)) {
-      this.#options.refuse(answer, inbound, unsupported(headers.protocolVersion, id));
+      this.#options.refuse(answer, inbound, unsupported(headers.protocolVersion, id, LEGACY_VERSIONS));
       return undefined;
     }
     if (headers.session === undefined) {
