@@ -1,8 +1,8 @@
 // Real host processes with real threads: whatever dies in them, every call ends once, with its own result or a coded failure.
 // The threads run a fixture without a sandbox, so that each fault is one line; the sandbox has tests of its own.
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -537,7 +537,7 @@ t.test('what a thread sees of the machine', async (t) => {
     delete process.env.LEASEHOLD_TEST_CANARY;
     delete process.env.NODE_OPTIONS;
   });
-  const { tools, pid } = world(t);
+  const { tools, pid, runDir } = world(t);
   const pool = tools();
   const inside = await json(pool, 'inside');
   t.same(inside.env, []);
@@ -546,6 +546,9 @@ t.test('what a thread sees of the machine', async (t) => {
   if (Number.parseInt(process.versions.node, 10) >= 25) t.equal(inside.net, false);
   const environment = execFileSync('cat', [`/proc/${pid()}/environ`], { env: {} });
   t.equal(environment.length, 0, 'the process has no environment');
+  const cwd = readlinkSync(`/proc/${pid()}/cwd`);
+  t.equal(dirname(cwd), realpathSync(runDir), 'a folder of its own');
+  t.same(readdirSync(cwd), [], 'and empty: a thread may read whatever is in it');
   const fds = readdirSync(`/proc/${pid()}/fd`).length;
   t.ok(fds < 40, `${fds} descriptors`);
 });
