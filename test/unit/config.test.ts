@@ -184,7 +184,7 @@ t.test('the data folder is private', async (t) => {
   t.equal(prepareDataDir(dir), undefined);
   t.equal(statSync(dir).mode & 0o777, 0o700);
   t.equal(readFileSync(join(dir, '.gitignore'), 'utf8'), '*\n');
-  t.match(prepareDataDir('/proc/nowhere/data'), { reason: /cannot be used/ });
+  t.match(prepareDataDir(join(dir, '.gitignore', 'data')), { reason: /cannot be used/ });
 });
 
 t.test('editor schemas are the schemas that check', async (t) => {

@@ -1,0 +1,143 @@
+// One tenant.json, compiled. Also says which folders of an estate are tenants at all.
+// Not responsible for toolsets. Invariant: a tenant is a real folder (no link) whose name is a tenant id, never normalized.
+import { lstatSync, readdirSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { isTenantId } from '../shared/ids.ts';
+import type { Limits } from '../shared/limits.ts';
+import type { Loaded, Problem } from '../shared/problem.ts';
+import type { CompiledConnection, CompiledTenant } from './compiled.ts';
+import { deepFreeze } from './freeze.ts';
+import { type Locate, parseJsonc } from './jsonc.ts';
+import { parseOrigin } from './origin.ts';
+import { readInside } from './read-file.ts';
+import { type TenantOptions, TenantOptionsSchema } from './schema.ts';
+import { secretsIn } from './secret-tripwire.ts';
+import { FileCheck } from './validate.ts';
+
+export const TENANTS_FOLDER = 'tenants';
+export const TENANT_FILE = 'tenant.json';
+/** Hosts of tenants that name no cordon of their own. */
+export const DEFAULT_CORDON = 'default';
+const tenantCheck = new FileCheck(TenantOptionsSchema);
+const NO_CONNECTIONS: ReadonlyMap<string, CompiledConnection> = new Map();
+const NO_VARS = Object.freeze({});
+
+/** Ids of the tenants of an estate, sorted, and problems of what lies beside them. Names that begin with `.` or `_` are skipped. */
+export function listTenants(estate: string): { ids: string[]; problems: Problem[] } {
+  const ids: string[] = [];
+  const problems: Problem[] = [];
+  for (const entry of readTenantsFolder(estate)) {
+    if (/^[._]/.test(entry.name) || entry.isFile()) continue;
+    const file = `${TENANTS_FOLDER}/${entry.name}`;
+    if (!isTenantId(entry.name)) {
+      problems.push({ file, reason: 'is not a tenant id', hint: 'lower-case letters, digits and inner hyphens, at most 63' });
+    } else if (!entry.isDirectory()) problems.push({ file, reason: 'is not a folder', hint: 'a tenant must not be a link' });
+    else ids.push(entry.name);
+  }
+  return { ids: ids.toSorted(), problems };
+}
+
+function readTenantsFolder(estate: string) {
+  try {
+    return readdirSync(join(estate, TENANTS_FOLDER), { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/** Problems beside a value do not keep the tenant from being served, but `check` refuses them. */
+export function loadTenantConfig(estate: string, id: string, defaults: Limits): Loaded<CompiledTenant> {
+  const file = `${TENANTS_FOLDER}/${id}/${TENANT_FILE}`;
+  const fail = (...problems: Problem[]): Loaded<CompiledTenant> => ({ value: undefined, problems });
+  if (!isTenantId(id)) return fail({ file: `${TENANTS_FOLDER}/${id}`, reason: 'is not a tenant id' });
+  const dir = realTenantFolder(estate, id);
+  if (dir === undefined)
+    return fail({ file: `${TENANTS_FOLDER}/${id}`, reason: 'is not a folder', hint: 'a tenant must not be a link' });
+  const read = readInside(dir, TENANT_FILE);
+  if (!read.ok) return fail({ file, reason: read.reason, ...(read.missing ? { hint: 'the smallest tenant.json is {}' } : {}) });
+  const parsed = parseJsonc(read.text, file);
+  if (!parsed.ok) return fail(parsed.problem);
+  const early = connectionProblems(parsed.value, file, parsed.locate);
+  if (early.length > 0) return fail(...early);
+  const checked = tenantCheck.check(parsed.value, file, parsed.locate);
+  if ('problems' in checked) return fail(...checked.problems);
+  return compile({ dir, id, file, defaults, options: checked.value, locate: parsed.locate });
+}
+
+/** The real path of a tenant's folder, where it is a folder and neither it nor `tenants/` is a link. */
+function realTenantFolder(estate: string, id: string): string | undefined {
+  const dir = join(estate, TENANTS_FOLDER, id);
+  try {
+    return lstatSync(dir).isDirectory() && realpathSync.native(dir) === dir ? dir : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Connections of kinds that this version does not serve get one clear line each, not the differences to one that it serves. */
+function connectionProblems(value: unknown, file: string, locate: Locate): Problem[] {
+  const connections = isRecord(value) ? value['connections'] : undefined;
+  if (!isRecord(connections)) return [];
+  return Object.entries(connections).flatMap(([slot, connection]) => {
+    if (!isRecord(connection) || connection['type'] === 'none') return [];
+    const pointer = `/connections/${slot}`;
+    const kind = typeof connection['type'] === 'string' ? `type "${connection['type'].slice(0, 40)}"` : 'a provider';
+    return [
+      {
+        file,
+        ...locate(pointer),
+        reason: `${pointer} asks for ${kind}; this version serves connections of type "none" only`,
+        hint: 'use { "type": "none", "origins": ["https://…"] }',
+      },
+    ];
+  });
+}
+
+interface Compilation {
+  readonly dir: string;
+  readonly id: string;
+  readonly file: string;
+  readonly defaults: Limits;
+  readonly options: TenantOptions;
+  readonly locate: Locate;
+}
+
+function compile({ dir, id, file, defaults, options, locate }: Compilation): Loaded<CompiledTenant> {
+  const problems: Problem[] = [];
+  const connections = new Map<string, CompiledConnection>();
+  for (const [slot, { origins }] of Object.entries(options.connections ?? {})) {
+    const normalized: string[] = [];
+    for (const [index, text] of origins.entries()) {
+      const pointer = `/connections/${slot}/origins/${index}`;
+      const origin = parseOrigin(text);
+      if (origin.ok) normalized.push(origin.value);
+      else problems.push({ file, ...locate(pointer), reason: `${pointer} ${origin.reason}` });
+    }
+    connections.set(slot, deepFreeze({ slot, type: 'none', origins: normalized }));
+  }
+  if (problems.length > 0) return { value: undefined, problems };
+  const vars = options.vars ?? NO_VARS;
+  for (const pointer of secretsIn(vars, '/vars')) {
+    problems.push({
+      file,
+      ...locate(pointer),
+      reason: `${pointer} looks like a secret`,
+      hint: 'tools never see secrets; they belong to a connection',
+    });
+  }
+  const tenant: CompiledTenant = {
+    id,
+    dir,
+    name: options.name ?? id,
+    vars: deepFreeze(vars),
+    connections: connections.size === 0 ? NO_CONNECTIONS : connections,
+    // The same object for all tenants without limits of their own: there may be thousands.
+    limits: options.limits === undefined ? defaults : Object.freeze({ ...defaults, ...options.limits }),
+    cordon: options.cordon ?? DEFAULT_CORDON,
+  };
+  return { value: Object.freeze(tenant), problems };
+}
+
+function isRecord(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,122 @@
+// The files of an estate as TypeBox schemas: the source of their types, of their checks and of the JSON Schemas for editors.
+// Not responsible for reading them (`load-server`, `load-tenant`) or for defaults that need the environment.
+// Invariant: unknown keys are refused everywhere; durations end in `Ms`, sizes in `Bytes`.
+import { type Static, Type } from 'typebox';
+import { AnnotationsSchema, RestBindingSchema, ToolManifestSchema } from '../boundary/manifest.ts';
+import { TENANT_ID_PATTERN, TOOL_NAME_PATTERN } from '../shared/ids.ts';
+import { LimitsSchema } from '../shared/limits.ts';
+
+const strict = { additionalProperties: false } as const;
+const Schema$ = Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' }));
+const Strings = Type.Array(Type.String({ minLength: 1, maxLength: 2048 }), { maxItems: 1000 });
+/** Limits as a file gives them: any of them. */
+const PartialLimits = Type.Partial(LimitsSchema, strict);
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export const AUDIT_MODES = ['strict', 'grouped', 'relaxed'] as const;
+const LogLevel = Type.Enum([...LOG_LEVELS]);
+
+/** leasehold.json */
+export const ServerOptionsSchema = Type.Object(
+  {
+    $schema: Schema$,
+    listen: Type.Optional(Type.String({ description: 'host:port, or a port on 127.0.0.1. Default 127.0.0.1:8741.' })),
+    publicUrl: Type.Optional(
+      Type.String({ description: 'Base of all public URLs (https, or http on loopback). Default: the listen address.' }),
+    ),
+    allowedHosts: Type.Optional(Strings),
+    allowedOrigins: Type.Optional(Strings),
+    trustedProxies: Type.Optional(Strings),
+    dataDir: Type.Optional(Type.String({ minLength: 1, description: 'Relative to this file. Default ./.leasehold.' })),
+    drainMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000, description: 'Time for running calls at the end.' })),
+    bodyBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 67_108_864, description: 'Largest request body.' })),
+    masterKey: Type.Optional(
+      Type.Object(
+        { source: Type.Literal('file'), path: Type.String({ minLength: 1 }) },
+        { ...strict, description: 'Where the master key is.' },
+      ),
+    ),
+    audit: Type.Optional(Type.Object({ mode: Type.Optional(Type.Enum([...AUDIT_MODES])) }, strict)),
+    egress: Type.Optional(
+      Type.Object(
+        {
+          privateOrigins: Type.Optional(
+            Type.Array(Type.String(), {
+              description: 'Origins of connections that may resolve to private addresses.',
+              maxItems: 1000,
+            }),
+          ),
+        },
+        strict,
+      ),
+    ),
+    spares: Type.Optional(Type.Integer({ minimum: 0, maximum: 16, description: 'Warm spare pools kept ready.' })),
+    logLevel: Type.Optional(LogLevel),
+    watch: Type.Optional(Type.Boolean({ description: 'Whether changed tenants are loaded while the server runs.' })),
+    limits: Type.Optional(PartialLimits),
+    unsafeHttpPublicUrl: Type.Optional(
+      Type.Boolean({ description: 'Unsafe: lets publicUrl be http on a host other than loopback; tokens then travel in clear.' }),
+    ),
+  },
+  { ...strict, title: 'leasehold.json' },
+);
+export type ServerOptions = Static<typeof ServerOptionsSchema>;
+
+/** A connection that adds no credential: a list of origins that tools may reach. */
+export const OpenConnectionSchema = Type.Object(
+  { type: Type.Literal('none'), origins: Type.Array(Type.String(), { minItems: 1, maxItems: 100 }) },
+  strict,
+);
+
+/** tenant.json */
+export const TenantOptionsSchema = Type.Object(
+  {
+    $schema: Schema$,
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+    vars: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'Plain settings for tools (ctx.vars), never secrets.' }),
+    ),
+    connections: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$' }), OpenConnectionSchema, strict),
+    ),
+    limits: Type.Optional(PartialLimits),
+    cordon: Type.Optional(
+      Type.String({ pattern: TENANT_ID_PATTERN, description: 'Tenants of one cordon share host processes. Default: "default".' }),
+    ),
+  },
+  { ...strict, title: 'tenant.json' },
+);
+export type TenantOptions = Static<typeof TenantOptionsSchema>;
+
+const { description, inputSchema, outputSchema, scopes, timeoutMs, title } = ToolManifestSchema.properties;
+const { method, path, query, headers, body, response, idempotent, scopesNeeded } = RestBindingSchema.properties;
+
+/** One tool of a *.binding.json. */
+export const BindingToolSchema = Type.Object(
+  {
+    title,
+    description,
+    inputSchema: Type.Optional(inputSchema),
+    outputSchema,
+    annotations: Type.Optional(AnnotationsSchema),
+    scopes,
+    timeoutMs,
+    request: Type.Object({ method, path, query, headers, body }, strict),
+    response,
+    idempotent,
+    scopesNeeded,
+  },
+  strict,
+);
+
+/** tools/*.binding.json */
+export const BindingFileSchema = Type.Object(
+  {
+    $schema: Schema$,
+    kind: Type.Literal('rest'),
+    connection: Type.String({ minLength: 1, maxLength: 128 }),
+    tools: Type.Record(Type.String({ pattern: TOOL_NAME_PATTERN }), BindingToolSchema, strict),
+  },
+  { ...strict, title: '*.binding.json' },
+);
+export type BindingFile = Static<typeof BindingFileSchema>;
