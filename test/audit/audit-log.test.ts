@@ -159,7 +159,7 @@ void t.test('torn writes: journal and tenant files cut or filled with rubbish an
     // As after a power failure: the file has its length, but what was not synced is zeros.
     if (round % 3 === 1) writeFileSync(path, Buffer.alloc(500), { flag: 'a' });
     // What the tenant's file got since the journal began was not synced either.
-    for (const tenant of ['acme', 'globex']) rmSync(fileOf(copy, tenant), { force: true });
+    for (const tenant of ['acme', 'globex', 'initech']) rmSync(fileOf(copy, tenant), { force: true });
     const kept = new Set(
       batches.filter((batch) => batch.end <= cut).flatMap((batch) => batch.lines.match(/"id":"x-\d+"/g) ?? []),
     );
