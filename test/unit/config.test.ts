@@ -107,7 +107,7 @@ t.test('broken JSON has a place and is never quoted', async (t) => {
 t.test('tenant.json', async (t) => {
   const small = tenant(t, '\uFEFF{}');
   t.strictSame(small.problems, []);
-  t.match(small.value, { id: 'acme', name: 'acme', cordon: 'default', vars: {} });
+  t.match(small.value, { id: 'acme', name: 'acme', cordon: 'shared', vars: {} });
   t.equal(small.value?.limits, DEFAULT_LIMITS, 'defaults are shared, not copied');
   const full = tenant(
     t,

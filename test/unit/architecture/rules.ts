@@ -15,7 +15,7 @@ export interface Room {
 const LEAVES = ['src/boundary', 'src/shared'];
 /** A tools thread hands it to the tenant's bundle. */
 const AUTHOR = ['src/index.ts', 'src/author'];
-const CHECKS = [...LEAVES, 'workers/arguments.ts', 'workers/schema-check.ts'];
+const CHECKS = [...LEAVES, 'workers/arguments.ts', 'workers/schema-check.ts', 'workers/json-depth.ts'];
 
 export const ROOMS: { readonly [room: string]: Room } = {
   // used on both sides of a line
@@ -64,7 +64,8 @@ export const ROOMS: { readonly [room: string]: Room } = {
   },
   'src/cli.ts': { runs: [...LEAVES, 'src/commands'], side: 'supervisor' },
   // the worker side: what both kinds of thread use, then one room per kind, then the entries
-  'workers/arguments.ts': { runs: [...LEAVES, 'workers/schema-check.ts'], side: 'worker' },
+  'workers/json-depth.ts': { runs: LEAVES, side: 'worker' },
+  'workers/arguments.ts': { runs: [...LEAVES, 'workers/schema-check.ts', 'workers/json-depth.ts'], side: 'worker' },
   'workers/schema-check.ts': { runs: LEAVES, side: 'worker' },
   'workers/sandbox': { runs: [...CHECKS, ...AUTHOR], side: 'worker' },
   'workers/bindings': { runs: CHECKS, side: 'worker' },
