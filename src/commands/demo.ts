@@ -7,7 +7,7 @@ import { demoHome, shipEstate } from '../demo/home.ts';
 import { defineCommand } from './command.ts';
 import { demoTokens } from './demo-tokens.ts';
 import { compiledConfig } from './locate.ts';
-import { serverFlags, serveOptions } from './serve-options.ts';
+import { quietFlags, serverFlags, serveOptions } from './serve-options.ts';
 import { shortPath } from './serve-screen.ts';
 
 const { 'data-dir': _, ...shared } = serveOptions;
@@ -30,7 +30,7 @@ the same from start to start.`,
     const api = await startDemoApi(0);
     try {
       await shipEstate(home, api.url);
-      const config = compiledConfig(home, io, { logLevel: 'warn', ...serverFlags(rest, io) });
+      const config = compiledConfig(home, io, { ...quietFlags(io), ...serverFlags(rest, io) });
       const tool = shortPath(join(home, 'tenants', 'acme', 'tools', 'travel.ts'));
       const hints = (prefix: string) => [
         `try      ${prefix} call acme hello name=Ada          (prints: Hello, Ada, from acme)`,

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { defineCommand } from './command.ts';
 import { compiledConfig } from './locate.ts';
-import { serverFlags, serveOptions } from './serve-options.ts';
+import { quietFlags, serverFlags, serveOptions } from './serve-options.ts';
 import { requireEstate } from './start.ts';
 
 const { 'no-watch': _, ...options } = serveOptions;
@@ -19,7 +19,7 @@ the last good version keeps serving. What tools log and how they fail is shown w
   async run({ values, positionals, io }) {
     const folder = resolve(io.cwd, positionals[0] ?? '.');
     requireEstate(folder);
-    const config = compiledConfig(folder, io, { logLevel: 'warn', ...serverFlags(values, io), watch: 'true' });
+    const config = compiledConfig(folder, io, { ...quietFlags(io), ...serverFlags(values, io), watch: 'true' });
     const { serve } = await import('./serve.ts');
     return serve({ io, config, json: values.json === true, showAuthor: true });
   },

@@ -15,6 +15,11 @@ export const serveOptions = {
   json: { ...jsonOption, description: 'print one line of JSON on stdout when ready, everything else on stderr' },
 } as const;
 
+/** For screens made for people: the operator's log says only what is wrong, unless another level was asked for. */
+export function quietFlags(io: Io): ServerFlags {
+  return io.env['LEASEHOLD_LOG_LEVEL'] === undefined ? { logLevel: 'warn' } : {};
+}
+
 export function serverFlags(values: Values<typeof serveOptions>, io: Io): ServerFlags {
   const { port, host } = values;
   return {
