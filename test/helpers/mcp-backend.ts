@@ -97,6 +97,8 @@ export class TestBackend implements McpBackend {
       case 'big':
         if (call.progress !== undefined) call.progress({ progress: 1 });
         return { outcome: { status: 'ok' }, body: this.#big(Number(args['kib'] ?? 1024)) };
+      case 'stuck':
+        return { outcome: { status: 'ok' }, body: this.#stuck() };
       case 'garbage': {
         const bytes = Buffer.from(String(args['body']));
         if (call.progress !== undefined) call.progress({ progress: 1 });
@@ -109,6 +111,22 @@ export class TestBackend implements McpBackend {
       default:
         return failed('tool_unknown');
     }
+  }
+
+  /** Begins, and then nothing comes until it is given up. */
+  #stuck(): ResultBody {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    return {
+      cancel: () => {
+        this.givenUp += 1;
+        resolve();
+        this.#happened();
+      },
+      async *[Symbol.asyncIterator]() {
+        yield Buffer.from('{"content":[');
+        await promise;
+      },
+    };
   }
 
   #big(kib: number): ResultBody {

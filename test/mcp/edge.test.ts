@@ -79,7 +79,15 @@ await t.test('clients', async (t) => {
     await response.body?.getReader().read();
     controller.abort();
     await backend.until(() => backend.givenUp === 2);
-    t.pass('both');
+    const waiting = new AbortController();
+    const stuck = await fetch(url, {
+      ...init(ADA, modern('tools/call', { name: 'stuck', arguments: {} })),
+      signal: waiting.signal,
+    });
+    waiting.abort();
+    await stuck.text().catch(() => undefined);
+    await backend.until(() => backend.givenUp === 3);
+    t.pass('also where the result itself hangs');
   });
 
   await t.test('trace context reaches the backend', async (t) => {
