@@ -3,6 +3,7 @@
 // Invariant: the tenant is the one that the credential was verified for; an unknown tenant and a foreign token look alike;
 // whatever goes wrong in here is a refusal.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { tokenRefused } from '../auth/challenge.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Answer } from '../mcp/answer.ts';
 import type { Inbound } from '../mcp/inbound.ts';
@@ -37,11 +38,18 @@ export interface McpRoutePorts {
 }
 
 const NOTHING = Buffer.alloc(0);
-const BEARER: AuthDenial = {
-  code: 'token_invalid',
-  reason: 'the token is of another tenant',
-  challenge: 'Bearer error="invalid_token"',
-};
+const FAILED = 'authentication failed with an error';
+
+/** As every other refusal of a token looks from outside. */
+function refusal(tenant: string, reason: string): AuthDenial {
+  return { code: 'token_invalid', reason, challenge: tokenRefused(tenant) };
+}
+
+/** What a verified caller must be besides, whatever the authenticator said. */
+function misplaced(principal: Principal, tenant: string, exists: (tenant: string) => boolean): AuthDenial | undefined {
+  if (principal.tenant !== tenant) return refusal(tenant, 'the token is of another tenant');
+  return exists(tenant) ? undefined : refusal(tenant, 'the token outlived its tenant');
+}
 
 export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   const { denials, exchanges, options, protocol, stallMs } = ports;
@@ -62,15 +70,16 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
     try {
       verdict = options.authenticate(request.headers.authorization, tenant);
     } catch {
-      verdict = failed;
+      verdict = refusal(tenant, FAILED);
     }
-    if (verdict instanceof Promise) void verdict.catch(() => failed).then((settled) => settle(request, reply, settled, next));
+    if (verdict instanceof Promise)
+      void verdict.catch(() => refusal(tenant, FAILED)).then((settled) => settle(request, reply, settled, next));
     else settle(request, reply, verdict, next);
   }
 
   function settle(request: McpRequest, reply: FastifyReply, verdict: Principal | AuthDenial, next: () => void): void {
     const { tenant } = request.params;
-    const denial = isDenial(verdict) ? verdict : verdict.tenant === tenant && options.tenantExists(tenant) ? undefined : BEARER;
+    const denial = isDenial(verdict) ? verdict : misplaced(verdict, tenant, options.tenantExists);
     if (denial !== undefined) {
       void denials.credential(request, reply, tenant, denial);
       return;
@@ -102,8 +111,6 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
     take(request, reply, (inbound, answer) => protocol.delete(inbound, answer)),
   );
 }
-
-const failed: AuthDenial = { code: 'token_invalid', reason: 'authentication failed with an error', challenge: 'Bearer' };
 
 function mcpHeaders({ headers }: McpRequest): Inbound['headers'] {
   return {

@@ -1,6 +1,7 @@
 // A real HTTP server of the product over the tests' backend, with two tenants and known tokens.
 // Not responsible for real tokens (auth has its own tests). Invariant: listens on a free port of 127.0.0.1 and ends with the test.
 import type { Test } from 'tap';
+import { credentialsNeeded, scopesNeeded, tokenRefused } from '../../src/auth/challenge.ts';
 import type { Principal } from '../../src/auth/principal.ts';
 import { createHttpServer } from '../../src/server/http-server.ts';
 import type { AuthDenial, DeniedRequest, HttpServer, HttpServerOptions } from '../../src/server/ports.ts';
@@ -26,11 +27,11 @@ const PRINCIPALS = new Map<string, Principal>(
 
 function authenticate(authorization: string | undefined, tenant: string): Principal | AuthDenial {
   if (authorization === undefined)
-    return { code: 'unauthenticated', reason: 'no credential', challenge: `Bearer realm="${tenant}"` };
+    return { code: 'unauthenticated', reason: 'no credential', challenge: credentialsNeeded(tenant) };
   if (authorization === 'Bearer explode') throw new Error('a secret of the store');
   const principal = PRINCIPALS.get(authorization);
   if (principal?.tenant !== tenant) {
-    return { code: 'token_invalid', reason: 'unknown token', challenge: `Bearer realm="${tenant}", error="invalid_token"` };
+    return { code: 'token_invalid', reason: 'unknown token', challenge: tokenRefused(tenant) };
   }
   return principal;
 }
@@ -63,7 +64,7 @@ export async function startServer(t: Test, options: Partial<HttpServerOptions> =
     backend,
     authenticate,
     tenantExists: (tenant) => tenant === 'acme' || tenant === 'globex',
-    scopeChallenge: (tenant, scopes) => `Bearer realm="${tenant}", error="insufficient_scope", scope="${scopes.join(' ')}"`,
+    scopeChallenge: scopesNeeded,
     auditDenied: (event) => {
       denied.push(event);
       return Promise.resolve();

@@ -1,5 +1,5 @@
 // Bounds on the 2025 era's sessions: state that a client makes and may forget.
-// Not responsible for enforcing them (`sessions`).
+// Not responsible for enforcing them (`sessions`). A session without a stream costs about 5 KB.
 
 export interface LegacyLimits {
   readonly sessionsPerTenant: number;
@@ -11,7 +11,7 @@ export interface LegacyLimits {
 }
 
 export const LEGACY_LIMITS: LegacyLimits = Object.freeze({
-  sessionsPerTenant: 10_000,
+  sessionsPerTenant: 5000,
   sessionsPerSubject: 100,
   idleMs: 30 * 60_000,
   requestsPerSession: 256,
