@@ -3,6 +3,9 @@
 // Invariant: everything this thread will ever load is loaded before the wall stands, and no tenant code runs before it does.
 import { MessageChannel, parentPort, threadId, workerData } from 'node:worker_threads';
 import * as typebox from 'typebox';
+import * as typeboxCompile from 'typebox/compile';
+import * as typeboxError from 'typebox/error';
+import * as typeboxValue from 'typebox/value';
 import { RUNTIME } from '../src/author/context.ts';
 import { type CallResult, giveBody, type ThreadData, type ThreadHello, type ToolsTask } from '../src/boundary/thread-messages.ts';
 import * as leasehold from '../src/index.ts';
@@ -18,6 +21,9 @@ const { port1: port, port2 } = new MessageChannel();
 const provided = new Map<string, unknown>([
   ['leasehold', leasehold],
   ['typebox', typebox],
+  ['typebox/compile', typeboxCompile],
+  ['typebox/error', typeboxError],
+  ['typebox/value', typeboxValue],
 ]);
 const thread = new ToolsThread(limits, new Exchange(port), createRequire(provided));
 

@@ -18,11 +18,15 @@ export const LANGUAGE_GLOBALS: readonly string[] = words(`
 export const PLATFORM_GLOBALS: readonly string[] = words(`
   Buffer URL URLSearchParams URLPattern TextEncoder TextDecoder atob btoa structuredClone AbortController
   AbortSignal Event EventTarget CustomEvent DOMException QuotaExceededError setTimeout clearTimeout setInterval
-  clearInterval setImmediate clearImmediate queueMicrotask ReadableStream ReadableStreamDefaultReader
-  ReadableStreamBYOBReader ReadableStreamBYOBRequest ReadableByteStreamController
-  ReadableStreamDefaultController WritableStream WritableStreamDefaultController WritableStreamDefaultWriter
-  TransformStream TransformStreamDefaultController ByteLengthQueuingStrategy CountQueuingStrategy
-  TextEncoderStream TextDecoderStream
+  clearInterval setImmediate clearImmediate queueMicrotask
+`);
+
+/** As above, of `node:stream/web`; made when the first of them is read, since most tools need none. */
+export const STREAM_GLOBALS: readonly string[] = words(`
+  ReadableStream ReadableStreamDefaultReader ReadableStreamBYOBReader ReadableStreamBYOBRequest
+  ReadableByteStreamController ReadableStreamDefaultController WritableStream WritableStreamDefaultController
+  WritableStreamDefaultWriter TransformStream TransformStreamDefaultController ByteLengthQueuingStrategy
+  CountQueuingStrategy TextEncoderStream TextDecoderStream
 `);
 
 /** Replaced by an object of our own that does the harmless part. */

@@ -1,7 +1,7 @@
 // The small objects that stand where Node's own would lead out of the thread: process, performance, crypto, Atomics.
 // Not responsible for console (`console`) and Headers (`headers`).
 // Invariant: nothing here holds a reference to what it stands for, other than single functions that need no `this`.
-import { getRandomValues, randomUUID } from 'node:crypto';
+import type * as NodeCrypto from 'node:crypto';
 import { INSTEAD_OF_PROCESS } from './allow-list.ts';
 
 /** Plain facts and the tick queue. Events are accepted and never happen: libraries wait for `exit` to clean up. */
@@ -39,16 +39,30 @@ export function processFacade(): object {
 }
 
 export function performanceFacade(): object {
-  const real = performance;
-  const { timeOrigin } = real;
-  return Object.freeze({ timeOrigin, now: () => real.now(), mark: () => undefined, measure: () => undefined });
+  const real = process;
+  let loaded: Performance | undefined;
+  const clock = (): Performance => (loaded ??= real.getBuiltinModule('node:perf_hooks').performance);
+  return Object.freeze({
+    get timeOrigin() {
+      return clock().timeOrigin;
+    },
+    now: () => clock().now(),
+    mark: () => undefined,
+    measure: () => undefined,
+  });
 }
 
-/** No `subtle`: its jobs run in the thread pool of the whole process, where eight of them hold up every tenant's. */
+/**
+ * No `subtle`: its jobs run in the thread pool of the whole process, where eight of them hold up every tenant's.
+ * Node's module is loaded when it is first used, as above: it weighs as much as a small tool.
+ */
 export function cryptoFacade(): object {
+  const real = process;
+  let loaded: typeof NodeCrypto | undefined;
+  const crypto = () => (loaded ??= real.getBuiltinModule('node:crypto'));
   return Object.freeze({
-    getRandomValues: <T extends Uint8Array<ArrayBuffer>>(array: T): T => getRandomValues(array),
-    randomUUID: () => randomUUID(),
+    getRandomValues: <T extends Uint8Array<ArrayBuffer>>(array: T): T => crypto().getRandomValues(array),
+    randomUUID: () => crypto().randomUUID(),
   });
 }
 

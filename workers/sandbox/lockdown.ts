@@ -4,7 +4,14 @@
 import { registerHooks } from 'node:module';
 import { setPriority } from 'node:os';
 import { MessagePort } from 'node:worker_threads';
-import { INSTEAD_OF_IMPORT, LANGUAGE_GLOBALS, PLATFORM_GLOBALS, REMOVED_STATICS, type ReplacedGlobal } from './allow-list.ts';
+import {
+  INSTEAD_OF_IMPORT,
+  LANGUAGE_GLOBALS,
+  PLATFORM_GLOBALS,
+  REMOVED_STATICS,
+  STREAM_GLOBALS,
+  type ReplacedGlobal,
+} from './allow-list.ts';
 import { atomicsFacade, cryptoFacade, performanceFacade, processFacade } from './facades.ts';
 import { ToolHeaders } from './headers.ts';
 
@@ -27,13 +34,13 @@ export function lockdown(toolConsole: object): void {
     Headers: ToolHeaders,
     Atomics: atomicsFacade(),
   };
-  freezePlatform();
+  const language = languageValues();
+  freezePlatform(language);
+  const real = process;
   clearGlobals();
-  for (const [name, value] of Object.entries(facades)) {
-    // Atomics is the one that code outside the sandbox goes on using in this thread.
-    const fixed = name === 'Atomics';
-    Object.defineProperty(globalThis, name, { value, writable: !fixed, configurable: !fixed, enumerable: false });
-  }
+  defineStreams(language, real);
+  // Code outside the sandbox goes on using Atomics in this thread.
+  for (const [name, value] of Object.entries(facades)) defineGlobal(name, value, name === 'Atomics');
 }
 
 function lowerPriority(): void {
@@ -75,28 +82,54 @@ function dropPermissions(): void {
  * methods stand under symbols that anybody can list, and are called with the object as `this`: one replaced method would be handed
  * the pool's port.
  */
-function freezePlatform(): void {
+function freezePlatform(language: ReadonlySet<unknown>): void {
   for (const name of PLATFORM_GLOBALS) {
     const value: unknown = (globalThis as Record<string, unknown>)[name];
     for (const removed of REMOVED_STATICS[name] ?? []) Reflect.deleteProperty(value as object, removed);
-    freezeClass(value);
+    freezeClass(value, language);
   }
-  freezeClass(MessagePort);
+  freezeClass(MessagePort, language);
   const timer = setTimeout(() => undefined, 0);
   const immediate = setImmediate(() => undefined);
-  for (const value of [timer, immediate]) freezeClass((value as object).constructor);
+  for (const value of [timer, immediate]) freezeClass((value as object).constructor, language);
   clearTimeout(timer);
   clearImmediate(immediate);
 }
 
+/** All at once, since each leads to the others: whoever reads the first one finds all of them frozen. */
+function defineStreams(language: ReadonlySet<unknown>, real: NodeJS.Process): void {
+  const make = (): void => {
+    const streams = real.getBuiltinModule('node:stream/web') as unknown as Record<string, unknown>;
+    for (const name of STREAM_GLOBALS) freezeClass(streams[name], language);
+    for (const name of STREAM_GLOBALS) defineGlobal(name, streams[name]);
+  };
+  for (const name of STREAM_GLOBALS) {
+    const get = (): unknown => {
+      make();
+      return (globalThis as Record<string, unknown>)[name];
+    };
+    const set = (value: unknown): void => defineGlobal(name, value);
+    Object.defineProperty(globalThis, name, { get, set, configurable: true, enumerable: false });
+  }
+}
+
+function defineGlobal(name: string, value: unknown, isFixed = false): void {
+  Object.defineProperty(globalThis, name, { value, writable: !isFixed, configurable: !isFixed, enumerable: false });
+}
+
+/** Not by reading each global: some are made when first read, and weigh something. */
+function languageValues(): ReadonlySet<unknown> {
+  return new Set(LANGUAGE_GLOBALS.map((name) => Object.getOwnPropertyDescriptor(globalThis, name)?.value as unknown));
+}
+
 /** A constructor, its prototype, and theirs up to the language's own. */
-function freezeClass(value: unknown): void {
-  if (typeof value !== 'function' || isLanguage(value)) return;
+function freezeClass(value: unknown, language: ReadonlySet<unknown>): void {
+  if (typeof value !== 'function' || language.has(value)) return;
   Object.freeze(value);
   for (let at: unknown = value.prototype; isPlatformPrototype(at); at = Object.getPrototypeOf(at)) {
     hold(at);
     const constructor: unknown = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
-    if (typeof constructor === 'function' && !isLanguage(constructor)) Object.freeze(constructor);
+    if (typeof constructor === 'function' && !language.has(constructor)) Object.freeze(constructor);
   }
 }
 
@@ -113,10 +146,6 @@ function hold(prototype: object): void {
     Object.defineProperty(prototype, key, isValue ? { writable: false, configurable: false } : { configurable: false });
   }
   Object.preventExtensions(prototype);
-}
-
-function isLanguage(value: unknown): boolean {
-  return LANGUAGE_GLOBALS.some((name) => (globalThis as Record<string, unknown>)[name] === value);
 }
 
 function clearGlobals(): void {
