@@ -21,6 +21,7 @@ export interface CompiledServer {
   readonly audit: { readonly mode: 'strict' | 'grouped' | 'relaxed' };
   /** Origins that may resolve to private addresses, chosen by the operator. */
   readonly privateOrigins: readonly string[];
+  readonly providers: CompiledProviders;
   /** Warm spare pools kept ready. */
   readonly spares: number;
   /** Limits of tenants that set none of their own. */
@@ -31,12 +32,81 @@ export interface CompiledServer {
   readonly unsafe: readonly string[];
 }
 
-export interface CompiledConnection {
+/** Name of a secret in the vault. `owner`: the tenant, or `SERVER_OWNER` for those of the server's providers. */
+export interface SecretRef {
+  readonly owner: string;
+  readonly secret: string;
+}
+
+interface ConnectionBase {
   readonly slot: string;
-  readonly type: 'none';
   /** Scheme, host and port, as `URL.origin` gives them. The first one is the base of relative paths. */
   readonly origins: readonly string[];
 }
+
+/** In what an authorization server differs from the RFCs; empty for most. */
+export interface OAuthQuirks {
+  /** Error codes that mean `invalid_grant`. */
+  readonly goneErrors?: readonly string[];
+  /** What it grants may be named by fewer, wider scopes than were asked for. */
+  readonly scopesAreReduced?: boolean;
+  /** Scopes that come back under another name. */
+  readonly scopeAliases?: { readonly [asked: string]: string };
+  /** Further parameters of the authorization request. */
+  readonly authorizationParameters?: { readonly [name: string]: string };
+  /** Page on which a user sees and ends what he allowed. */
+  readonly manageUrl?: string;
+}
+
+/** An authorization server and what we are to it. Either `endpoints` are given, or they come from the metadata of `issuer`. */
+export interface CompiledOAuth {
+  /** For people: `GitHub`, or the host of the issuer. */
+  readonly title: string;
+  readonly issuer: string | undefined;
+  readonly endpoints: { readonly authorization?: string; readonly token: string; readonly revocation?: string } | undefined;
+  readonly clientId: string;
+  /** Undefined: a public client. */
+  readonly clientSecret: SecretRef | undefined;
+  readonly clientAuth: 'client_secret_basic' | 'client_secret_post' | 'none';
+  readonly scopes: readonly string[];
+  readonly resource: string | undefined;
+  readonly quirks: OAuthQuirks;
+}
+
+export type NoneConnection = ConnectionBase & { readonly type: 'none' };
+export type ApiKeyConnection = ConnectionBase & {
+  readonly type: 'api_key';
+  readonly in: 'header' | 'query';
+  readonly name: string;
+  readonly prefix: string;
+  readonly key: SecretRef;
+};
+export type BasicConnection = ConnectionBase & {
+  readonly type: 'basic';
+  readonly username: string | SecretRef;
+  readonly password: SecretRef;
+};
+export type HeadersConnection = ConnectionBase & {
+  readonly type: 'headers';
+  readonly headers: { readonly [name: string]: string | SecretRef };
+};
+export type OAuth2Connection = ConnectionBase & {
+  readonly type: 'oauth2';
+  readonly oauth: CompiledOAuth;
+  /** `user`: every subject has a grant of its own. `tenant`: one for all of its subjects. */
+  readonly owner: 'user' | 'tenant';
+  readonly grant: 'authorization_code' | 'client_credentials';
+};
+export type CompiledConnection = NoneConnection | ApiKeyConnection | BasicConnection | HeadersConnection | OAuth2Connection;
+
+/** An OAuth application of leasehold.json, for the tenants that it names. */
+export interface CompiledProvider {
+  readonly oauth: CompiledOAuth;
+  /** What the connections of tenants may reach with its tokens. */
+  readonly origins: readonly string[];
+  readonly tenants: readonly string[];
+}
+export type CompiledProviders = { readonly [name: string]: CompiledProvider };
 
 export interface CompiledTenant {
   readonly id: string;

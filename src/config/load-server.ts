@@ -3,9 +3,11 @@
 // Invariant: default < file < LEASEHOLD_* < flag; whatever is wrong is a problem with its place, never a guess.
 import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { SERVER_OWNER } from '../shared/ids.ts';
 import { DEFAULT_LIMITS } from '../shared/limits.ts';
 import type { Loaded, Problem } from '../shared/problem.ts';
-import type { CompiledServer } from './compiled.ts';
+import { compileOAuth } from './compile-oauth.ts';
+import type { CompiledProvider, CompiledProviders, CompiledServer } from './compiled.ts';
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
 import { type Checked, isLoopback, parseListen, parseOrigin, parsePublicUrl } from './origin.ts';
@@ -67,6 +69,7 @@ class Compiler {
       given.publicUrl === undefined ? undefined : this.#take('publicUrl', parsePublicUrl(given.publicUrl, unsafe));
     const dataDir = resolve(this.#estate, given.dataDir ?? './.leasehold');
     const privateOrigins = this.#origins('/egress/privateOrigins', given.egress?.privateOrigins ?? []);
+    const providers = this.#providers(given.providers ?? {});
     const allowedOrigins = this.#origins('/allowedOrigins', given.allowedOrigins ?? []);
     if (listen === undefined || this.#problems.length > 0) return failed(this.#problems);
     const server: CompiledServer = {
@@ -85,6 +88,7 @@ class Compiler {
       },
       audit: { mode: given.audit?.mode ?? 'grouped' },
       privateOrigins,
+      providers,
       spares: given.spares ?? 1,
       limits: { ...DEFAULT_LIMITS, ...this.#file.limits },
       logLevel: given.logLevel ?? 'info',
@@ -95,6 +99,16 @@ class Compiler {
           : [],
     };
     return { value: deepFreeze(server), problems: [] };
+  }
+
+  #providers(given: NonNullable<ServerOptions['providers']>): CompiledProviders {
+    const providers: Record<string, CompiledProvider> = {};
+    for (const [name, options] of Object.entries(given)) {
+      const compiled = compileOAuth(options, options.preset, SERVER_OWNER);
+      if ('value' in compiled) providers[name] = { ...compiled.value, tenants: options.tenants };
+      else for (const { at, reason } of compiled.faults) this.#take(`/providers/${name}${at}`, { ok: false, reason });
+    }
+    return providers;
   }
 
   /** A key file named in leasehold.json is relative to it, one from environment or flags to the working directory. */

@@ -2,13 +2,15 @@
 // Not responsible for toolsets. Invariant: a tenant is a real folder (no link) whose name is a tenant id, never normalized.
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { type TSchema, Type } from 'typebox';
 import { isTenantId } from '../shared/ids.ts';
 import type { Limits } from '../shared/limits.ts';
 import type { Loaded, Problem } from '../shared/problem.ts';
-import type { CompiledConnection, CompiledTenant } from './compiled.ts';
+import { compileConnection } from './compile-connection.ts';
+import type { CompiledConnection, CompiledProviders, CompiledTenant } from './compiled.ts';
+import { CONNECTION_KINDS, SLOT_PATTERN } from './connection-schema.ts';
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
-import { parseOrigin } from './origin.ts';
 import { readInside } from './read-file.ts';
 import { type TenantOptions, TenantOptionsSchema } from './schema.ts';
 import { secretsIn } from './secret-tripwire.ts';
@@ -17,10 +19,19 @@ import { FileCheck } from './validate.ts';
 export const TENANTS_FOLDER = 'tenants';
 export const TENANT_FILE = 'tenant.json';
 /** Hosts of tenants that name no cordon of their own. */
-export const DEFAULT_CORDON = 'default';
+export const DEFAULT_CORDON = 'shared';
 const tenantCheck = new FileCheck(TenantOptionsSchema);
 const NO_CONNECTIONS: ReadonlyMap<string, CompiledConnection> = new Map();
 const NO_VARS = Object.freeze({});
+const NO_PROVIDERS: CompiledProviders = Object.freeze({});
+const kindChecks = new Map<string, FileCheck<TSchema>>(
+  Object.entries(CONNECTION_KINDS).map(([kind, schema]) => [
+    kind,
+    new FileCheck(
+      Type.Object({ connections: Type.Record(Type.String({ pattern: SLOT_PATTERN }), schema, { additionalProperties: false }) }),
+    ),
+  ]),
+);
 
 /** Ids of the tenants of an estate, sorted, and problems of what lies beside them. Names that begin with `.` or `_` are skipped. */
 export function listTenants(estate: string): { ids: string[]; problems: Problem[] } {
@@ -46,7 +57,12 @@ function readTenantsFolder(estate: string) {
 }
 
 /** Problems beside a value do not keep the tenant from being served, but `check` refuses them. */
-export function loadTenantConfig(estate: string, id: string, defaults: Limits): Loaded<CompiledTenant> {
+export function loadTenantConfig(
+  estate: string,
+  id: string,
+  defaults: Limits,
+  providers: CompiledProviders = NO_PROVIDERS,
+): Loaded<CompiledTenant> {
   const file = `${TENANTS_FOLDER}/${id}/${TENANT_FILE}`;
   const fail = (...problems: Problem[]): Loaded<CompiledTenant> => ({ value: undefined, problems });
   if (!isTenantId(id)) return fail({ file: `${TENANTS_FOLDER}/${id}`, reason: 'is not a tenant id' });
@@ -61,7 +77,7 @@ export function loadTenantConfig(estate: string, id: string, defaults: Limits): 
   if (early.length > 0) return fail(...early);
   const checked = tenantCheck.check(parsed.value, file, parsed.locate);
   if ('problems' in checked) return fail(...checked.problems);
-  return compile({ dir, id, file, defaults, options: checked.value, locate: parsed.locate });
+  return compile({ dir, id, file, defaults, providers, options: checked.value, locate: parsed.locate });
 }
 
 /** The real path of a tenant's folder, where it is a folder and neither it nor `tenants/` is a link. */
@@ -74,22 +90,20 @@ function realTenantFolder(estate: string, id: string): string | undefined {
   }
 }
 
-/** Connections of kinds that this version does not serve get one clear line each, not the differences to one that it serves. */
+/** Checked by the kind that each one names, so that a wrong one gets the problems of what was meant. */
 function connectionProblems(value: unknown, file: string, locate: Locate): Problem[] {
   const connections = isRecord(value) ? value['connections'] : undefined;
   if (!isRecord(connections)) return [];
   return Object.entries(connections).flatMap(([slot, connection]) => {
-    if (!isRecord(connection) || connection['type'] === 'none') return [];
-    const pointer = `/connections/${slot}`;
-    const kind = typeof connection['type'] === 'string' ? `type "${connection['type'].slice(0, 40)}"` : 'a provider';
-    return [
-      {
-        file,
-        ...locate(pointer),
-        reason: `${pointer} asks for ${kind}; this version serves connections of type "none" only`,
-        hint: 'use { "type": "none", "origins": ["https://…"] }',
-      },
-    ];
+    if (!isRecord(connection)) return [];
+    const { type = 'oauth2' } = connection;
+    const check = typeof type === 'string' ? kindChecks.get(type) : undefined;
+    if (check === undefined) {
+      const pointer = `/connections/${slot}/type`;
+      return [{ file, ...locate(pointer), reason: `${pointer} must be one of ${[...kindChecks.keys()].join(', ')}` }];
+    }
+    const checked = check.check({ connections: { [slot]: connection } }, file, locate);
+    return 'problems' in checked ? checked.problems : [];
   });
 }
 
@@ -98,22 +112,23 @@ interface Compilation {
   readonly id: string;
   readonly file: string;
   readonly defaults: Limits;
+  readonly providers: CompiledProviders;
   readonly options: TenantOptions;
   readonly locate: Locate;
 }
 
-function compile({ dir, id, file, defaults, options, locate }: Compilation): Loaded<CompiledTenant> {
+function compile({ dir, id, file, defaults, providers, options, locate }: Compilation): Loaded<CompiledTenant> {
   const problems: Problem[] = [];
   const connections = new Map<string, CompiledConnection>();
-  for (const [slot, { origins }] of Object.entries(options.connections ?? {})) {
-    const normalized: string[] = [];
-    for (const [index, text] of origins.entries()) {
-      const pointer = `/connections/${slot}/origins/${index}`;
-      const origin = parseOrigin(text);
-      if (origin.ok) normalized.push(origin.value);
-      else problems.push({ file, ...locate(pointer), reason: `${pointer} ${origin.reason}` });
+  for (const [slot, connection] of Object.entries(options.connections ?? {})) {
+    const compiled = compileConnection(connection, { tenant: id, slot, providers });
+    if ('value' in compiled) connections.set(slot, deepFreeze(compiled.value));
+    else {
+      for (const { at, reason, hint } of compiled.faults) {
+        const pointer = `/connections/${slot}${at}`;
+        problems.push({ file, ...locate(pointer), reason: `${pointer} ${reason}`, ...(hint === undefined ? {} : { hint }) });
+      }
     }
-    connections.set(slot, deepFreeze({ slot, type: 'none', origins: normalized }));
   }
   if (problems.length > 0) return { value: undefined, problems };
   const vars = options.vars ?? NO_VARS;

@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox';
 import { AnnotationsSchema, RestBindingSchema, ToolManifestSchema } from '../boundary/manifest.ts';
 import { TENANT_ID_PATTERN, TOOL_NAME_PATTERN } from '../shared/ids.ts';
 import { LimitsSchema } from '../shared/limits.ts';
+import { ConnectionsSchema, ProvidersSchema } from './connection-schema.ts';
 
 const strict = { additionalProperties: false } as const;
 const Schema$ = Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' }));
@@ -50,6 +51,7 @@ export const ServerOptionsSchema = Type.Object(
         strict,
       ),
     ),
+    providers: Type.Optional(ProvidersSchema),
     spares: Type.Optional(Type.Integer({ minimum: 0, maximum: 16, description: 'Warm spare pools kept ready.' })),
     logLevel: Type.Optional(LogLevel),
     watch: Type.Optional(Type.Boolean({ description: 'Whether changed tenants are loaded while the server runs.' })),
@@ -62,12 +64,6 @@ export const ServerOptionsSchema = Type.Object(
 );
 export type ServerOptions = Static<typeof ServerOptionsSchema>;
 
-/** A connection that adds no credential: a list of origins that tools may reach. */
-export const OpenConnectionSchema = Type.Object(
-  { type: Type.Literal('none'), origins: Type.Array(Type.String(), { minItems: 1, maxItems: 100 }) },
-  strict,
-);
-
 /** tenant.json */
 export const TenantOptionsSchema = Type.Object(
   {
@@ -76,12 +72,10 @@ export const TenantOptionsSchema = Type.Object(
     vars: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: 'Plain settings for tools (ctx.vars), never secrets.' }),
     ),
-    connections: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$' }), OpenConnectionSchema, strict),
-    ),
+    connections: Type.Optional(ConnectionsSchema),
     limits: Type.Optional(PartialLimits),
     cordon: Type.Optional(
-      Type.String({ pattern: TENANT_ID_PATTERN, description: 'Tenants of one cordon share host processes. Default: "default".' }),
+      Type.String({ pattern: TENANT_ID_PATTERN, description: 'Tenants of one cordon share host processes. Default: "shared".' }),
     ),
   },
   { ...strict, title: 'tenant.json' },

@@ -92,8 +92,6 @@ function unknownKey(at: string, key: string, keys: readonly string[]): Explained
 
 /** Settings of the documented surface that this version cannot serve yet: said in one line instead of a guess. */
 const LATER: { readonly [key: string]: string } = {
-  providers: 'connections with credentials are not served yet; use { "type": "none", "origins": […] }',
-  provider: 'connections with credentials are not served yet; use { "type": "none", "origins": […] }',
   auth: 'tenants are reached with tokens of `leasehold token create`',
 };
 

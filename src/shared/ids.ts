@@ -10,6 +10,9 @@ export function isTenantId(value: string): boolean {
   return tenantId.test(value);
 }
 
+/** Owner of what belongs to the server and to no tenant; no tenant id has an underscore. */
+export const SERVER_OWNER = '_server';
+
 /** What every MCP client of the field accepts as a tool name. */
 export const TOOL_NAME_PATTERN = '^[a-zA-Z0-9_-]{1,64}$';
 

@@ -88,7 +88,7 @@ t.test('wrong server settings are named with file, line, path and what was meant
     hint: 'did you mean LEASEHOLD_PUBLIC_URL?',
   });
   t.match(bad('{}', { LEASEHOLD_WATCH: 'perhaps' }).problems[0], { file: 'LEASEHOLD_WATCH', reason: /true or false/ });
-  t.match(bad('{"providers": {}}').problems[0], { reason: '/providers is not available in this version' });
+  t.match(bad('{"auth": {}}').problems[0], { reason: '/auth is not available in this version' });
   t.match(bad('{"limits": {"threads": 0}}').problems[0], { reason: /\/limits\/threads/ });
   t.match(loadServerConfig(join(t.testdirName, 'nowhere')).problems[0], { reason: 'is not a folder' });
 });
@@ -131,15 +131,6 @@ t.test('wrong tenant settings', async (t) => {
     reason: /origins\/0 must be/,
   });
   t.match(tenant(t, '{"connections": {"a-b": {"type": "none", "origins": ["https://x"]}}}').value, undefined);
-  for (const connection of ['{"provider": "github", "owner": "user"}', '{"type": "oauth2", "issuer": "https://x"}']) {
-    const { value, problems } = tenant(t, `{"connections":\n{"github": ${connection}}}`);
-    t.equal(value, undefined);
-    t.equal(problems.length, 1, 'one clear line');
-    t.match(problems[0], {
-      line: 2,
-      reason: /\/connections\/github asks for .*this version serves connections of type "none" only/,
-    });
-  }
 });
 
 t.test('vars that look like secrets trip, without being quoted', async (t) => {
