@@ -2,7 +2,7 @@
 // Not responsible for when to commit (`log`), for what lines say (`chain`), or for reading back (`recover`).
 // Invariant: `write` calls back without error only after the bytes are on the disk; after an error nothing more is written
 // to that segment, and the next one records where it ends.
-import { close, constants, fdatasync, open as openFd, write } from 'node:fs';
+import { close, constants, fdatasync, open as openFd, writev } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FRAME_BYTES, frameBatch, segmentHead, segmentName, segmentNumber } from './journal-format.ts';
@@ -10,6 +10,13 @@ import { FRAME_BYTES, frameBatch, segmentHead, segmentName, segmentNumber } from
 /** A segment that is longer than this is followed by a new one. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 const FIRST_BUFFER = 64 * 1024;
+/**
+ * Zeros are written ahead of the batches, as many as there are bytes already, within these bounds: a synced write into
+ * space that exists costs a quarter less than one that makes the file longer.
+ */
+const AHEAD_LEAST = 16 * 1024;
+const AHEAD_MOST = 1024 * 1024;
+const ZEROS = Buffer.alloc(AHEAD_MOST);
 
 // With O_DSYNC one write is write + fdatasync, in one trip to the thread pool. Elsewhere (macOS needs F_FULLFSYNC, which
 // libuv does in fdatasync) the two are separate.
@@ -43,6 +50,7 @@ export class Journal {
   #end = 0;
   #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER);
   #headEnd = 0;
+  #allocated = 0;
   #abandoned = false;
   /** A write that was begun has not come back yet. */
   busy = false;
@@ -88,7 +96,7 @@ export class Journal {
     const head = Buffer.from(segmentHead(number, this.#end), 'latin1');
     const fd = await openSegment(path);
     try {
-      await writeAll(fd, head, head.length, 0);
+      await writeAll(fd, head);
       await syncFolder(this.#folder);
     } catch (cause) {
       close(fd, () => undefined);
@@ -98,7 +106,7 @@ export class Journal {
     if (this.#fd !== -1) close(this.#fd, () => undefined);
     this.#fd = fd;
     this.#number = number;
-    this.#end = this.#headEnd = head.length;
+    this.#end = this.#headEnd = this.#allocated = head.length;
   }
 
   /** ASCII lines, durable when `done` is called without an error. `done` is not called after `abandon`. */
@@ -106,14 +114,21 @@ export class Journal {
     const needed = lines.length + FRAME_BYTES;
     if (this.#buffer.length < needed) this.#buffer = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(needed)));
     const length = frameBatch(this.#buffer, 0, lines);
+    const batch = this.#buffer.subarray(0, length);
+    const after = this.#end + length;
+    const grows = after > this.#allocated;
+    const ahead = Math.min(Math.max(after, AHEAD_LEAST), AHEAD_MOST);
     this.busy = true;
-    writeDurably(this.#fd, this.#buffer, length, this.#end, (error) => {
+    writeDurably(this.#fd, grows ? [batch, ZEROS.subarray(0, ahead)] : [batch], this.#end, (error) => {
       this.busy = false;
       if (this.#abandoned) {
         this.#abandoned = false;
         return;
       }
-      if (error === null) this.#end += length;
+      if (error === null) {
+        this.#end = after;
+        if (grows) this.#allocated = after + ahead;
+      }
       done(error);
     });
   }
@@ -139,17 +154,18 @@ function openSegment(path: string): Promise<number> {
   return promise;
 }
 
-function writeAll(fd: number, bytes: Buffer, length: number, position: number): Promise<void> {
+function writeAll(fd: number, bytes: Buffer): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  writeDurably(fd, bytes, length, position, (error) => (error === null ? resolve() : reject(error)));
+  writeDurably(fd, [bytes], 0, (error) => (error === null ? resolve() : reject(error)));
   return promise;
 }
 
-function writeDurably(fd: number, bytes: Buffer, length: number, position: number, done: Done): void {
-  write(fd, bytes, 0, length, position, (error, written) => {
+function writeDurably(fd: number, parts: readonly Buffer[], position: number, done: Done): void {
+  writev(fd, parts, position, (error, written) => {
     if (error !== null) return done(error);
     // A short write is how a disk begins to be full.
-    if (written !== length) return done(new Error(`only ${written} of ${length} bytes could be written`));
+    const wanted = parts.reduce((sum, part) => sum + part.length, 0);
+    if (written !== wanted) return done(new Error(`only ${written} of ${wanted} bytes could be written`));
     if (DSYNC !== 0) return done(null);
     return fdatasync(fd, done);
   });

@@ -75,6 +75,7 @@ export async function createAuditLog(options: AuditOptions): Promise<AuditTrail>
 }
 
 const DONE = Promise.resolve();
+const BUSY = 'the audit could not take more records';
 
 class GroupCommit implements AuditTrail {
   readonly folder: string;
@@ -133,7 +134,7 @@ class GroupCommit implements AuditTrail {
         return this.#mode === 'relaxed' && !this.#closed ? DONE : Promise.reject(refusal);
       }
       const encoded = encodeEvent(event);
-      if (chain.lost > 0) this.#linkGap(chain, this.#open, 'the audit could not take more records');
+      if (chain.lost > 0) this.#linkGap(chain, this.#open, BUSY);
       const batch = this.#open;
       batch.add(chain, chain.link(this.#envelope(), encoded), 1);
       if (this.#gather !== undefined && this.#open.size >= GATHER_RECORDS) this.#commit();
@@ -151,22 +152,35 @@ class GroupCommit implements AuditTrail {
   }
 
   async flush(): Promise<void> {
+    await this.#committedAll();
+    await this.#files.flush();
+  }
+
+  async #committedAll(): Promise<void> {
     while (this.#flying !== undefined || this.#open.size > 0) {
       if (this.#flying === undefined) this.#commit();
       await (this.#flying ?? this.#open).durable.catch(() => undefined);
     }
-    await this.#files.flush();
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.flush();
+    await this.#committedAll();
     for (const timer of [this.#fanOut, this.#probe, this.#watchdog]) clearTimeout(timer);
-    if ((await this.#files.settle()) && !this.#journal.busy) await this.#journal.dropBefore(this.#journal.segment + 1);
-    await this.#files.close();
+    // A disk that hangs must not keep the process: the journal has everything, the next start goes on from it.
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, COMMIT_MS);
+    await Promise.race([this.#finish(), late.promise]);
+    clearTimeout(timer);
     this.#journal.close();
     this.#release();
+  }
+
+  async #finish(): Promise<void> {
+    await this.#files.flush();
+    if ((await this.#files.settle()) && !this.#journal.busy) await this.#journal.dropBefore(this.#journal.segment + 1);
+    await this.#files.close();
   }
 
   #refusal(chain: TenantChain): AuditUnavailable | undefined {
@@ -254,6 +268,8 @@ class GroupCommit implements AuditTrail {
     this.#flying = undefined;
     this.#fault = undefined;
     batch.succeed(this.#markDirty);
+    // Refused while this was written: told even where no record of the tenant follows.
+    for (const chain of this.#gapped) if (this.#files.accepts(chain)) this.#linkGap(chain, this.#open, BUSY);
     this.#fanOut ??= setTimeout(this.#move, FAN_OUT_MS).unref();
     if (this.#open.size > 0) this.#schedule();
   }
