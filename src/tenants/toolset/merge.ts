@@ -1,0 +1,86 @@
+// From described and declared tools to the specs of one toolset: names, schemas, bindings and slots judged together.
+// Not responsible for reading files or describing bundles.
+// Invariant: every name stands once; problems that keep a toolset from being served come apart from those that do not.
+import type { ToolManifest } from '../../boundary/manifest.ts';
+import { checkBinding } from '../../shared/binding-check.ts';
+import type { Problem } from '../../shared/problem.ts';
+import type { ToolSpec } from '../tenant.ts';
+import { schemaFault } from './schema-sanity.ts';
+
+export interface Source {
+  readonly tool: ToolManifest;
+  /** Where the tool, or a part of it, stands, as far as it is known (binding files). */
+  readonly locate?: (tool: string, pointer?: string) => { line: number; column: number };
+}
+
+export interface Merged {
+  /** Sorted by name. */
+  readonly tools: readonly ToolSpec[];
+  readonly fatal: readonly Problem[];
+}
+
+/** `folder`: of the tenant, relative to the estate. */
+export function mergeTools(sources: readonly Source[], folder: string): Merged {
+  const fatal: Problem[] = [];
+  const files = new Map<string, string>();
+  for (const { tool, locate } of sources) {
+    const at = (pointer?: string) => ({ file: `${folder}/${tool.file}`, ...locate?.(tool.name, pointer) });
+    const other = files.get(tool.name);
+    if (other === undefined) files.set(tool.name, tool.file);
+    else {
+      const both = other === tool.file ? 'twice in this file' : `also in ${folder}/${other}`;
+      fatal.push({ ...at(), reason: `tool "${tool.name}" stands ${both}`, hint: 'names are unique within a tenant' });
+    }
+    const input = schemaFault(tool.inputSchema);
+    if (input !== undefined) fatal.push({ ...at('/inputSchema'), reason: `tool "${tool.name}": inputSchema ${input}` });
+    const output = tool.outputSchema === undefined ? undefined : schemaFault(tool.outputSchema);
+    if (output !== undefined) fatal.push({ ...at('/outputSchema'), reason: `tool "${tool.name}": outputSchema ${output}` });
+    if (tool.binding === undefined || input !== undefined) continue;
+    for (const found of checkBinding({ inputSchema: tool.inputSchema, binding: tool.binding })) {
+      const pointer = found.at === 'inputSchema' ? '/inputSchema' : `/request/${found.at}`;
+      fatal.push({
+        ...at(pointer),
+        reason: `tool "${tool.name}": ${found.at} ${found.reason}`,
+        ...(found.hint === undefined ? {} : { hint: found.hint }),
+      });
+    }
+  }
+  const tools = sources.map(({ tool }) => toSpec(tool)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return { tools, fatal };
+}
+
+/** Slots that tools use and the tenant does not have: such a tool is served and answers `connection_unknown`. */
+export function missingConnections(tools: Iterable<ToolManifest>, has: (slot: string) => boolean, folder: string): Problem[] {
+  const problems: Problem[] = [];
+  for (const tool of tools) {
+    for (const slot of slotsOf(tool)) {
+      if (has(slot)) continue;
+      problems.push({
+        file: `${folder}/${tool.file}`,
+        reason: `tool "${tool.name}" uses the connection "${slot}", which the tenant does not have`,
+        hint: `add it to "connections" in ${folder}/tenant.json`,
+      });
+    }
+  }
+  return problems;
+}
+
+/** The connections that a tool uses, each once. */
+export function slotsOf(tool: ToolManifest): Set<string> {
+  const slots = new Set(Object.keys(tool.connections ?? {}));
+  if (tool.binding !== undefined) slots.add(tool.binding.connection);
+  return slots;
+}
+
+function toSpec(tool: ToolManifest): ToolSpec {
+  const { name, title, description, inputSchema, outputSchema, annotations, binding } = tool;
+  return {
+    ...tool,
+    listing: JSON.stringify({ name, title, description, inputSchema, outputSchema, annotations }),
+    repeatable:
+      annotations?.readOnlyHint === true ||
+      annotations?.idempotentHint === true ||
+      binding?.idempotent === true ||
+      binding?.method === 'GET',
+  };
+}
