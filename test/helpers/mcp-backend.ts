@@ -97,6 +97,9 @@ export class TestBackend implements McpBackend {
       case 'big':
         if (call.progress !== undefined) call.progress({ progress: 1 });
         return { outcome: { status: 'ok' }, body: this.#big(Number(args['kib'] ?? 1024)) };
+      case 'flood':
+        for (let i = 1; i <= 10_000; i += 1) call.progress?.({ progress: i, message: 'x'.repeat(4000) });
+        return ok({ content: [{ type: 'text', text: 'flooded' }] });
       case 'stuck':
         return { outcome: { status: 'ok' }, body: this.#stuck() };
       case 'garbage': {

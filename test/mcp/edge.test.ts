@@ -90,6 +90,13 @@ await t.test('clients', async (t) => {
     t.pass('also where the result itself hangs');
   });
 
+  await t.test('what a client does not read in time is not kept for it', async (t) => {
+    const sent = modern('tools/call', { name: 'flood', arguments: {}, _meta: { progressToken: 1 } });
+    const got = events((await post(url, ADA, sent.body, sent.headers)).text);
+    t.ok(got.length < 10_000, `${got.length} of 10,000 notifications of 4 KB at once`);
+    t.match(JSON.parse(got.at(-1) ?? ''), { result: { content: [{ text: 'flooded' }] } }, 'the result is never dropped');
+  });
+
   await t.test('trace context reaches the backend', async (t) => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01';
     await rpc(url, ADA, 'tools/call', { name: 'whoami', arguments: {}, _meta: { traceparent, tracestate: 'a=1' } });
