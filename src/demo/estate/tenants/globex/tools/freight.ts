@@ -37,7 +37,7 @@ const quote = defineTool({
   async handler({ km, currency }, ctx) {
     const price = km * Number(ctx.vars['eurosPerKm']);
     if (currency === 'EUR') return { price: cents(price), currency };
-    // A tool of a *.binding.json is called by its name, and its answer is plain JSON.
+    // A tool of a *.binding.json is called by its name; its outputSchema says what comes.
     const { rates } = (await ctx.call('exchange_rates', { base: 'EUR', symbols: [currency] })) as {
       rates: Record<string, number>;
     };
