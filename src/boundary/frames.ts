@@ -60,7 +60,7 @@ export const ToHostSchema = Type.Union([
   frame('cancel', { call: Id, reason: Type.Enum(CANCEL_REASONS) }),
   /** Terminates the thread that runs the call; its neighbours on that thread get `worker_lost`. */
   frame('kill', { call: Id }),
-  /** The supervisor consumed `bytes` of a body under way from this host. `stream` is `call` for outcomes, `call.request` for requests. */
+  /** The supervisor consumed `bytes` of a body under way from this host. Streams are named in `body-sender`. */
   frame('credit', { stream: Type.String(), bytes: Type.Integer({ minimum: 1 }) }),
   /** `lost`: the source of the body broke off; what has arrived of it is not whole and must not be used. */
   frame('chunk', { stream: Type.String(), more: More, lost: Type.Optional(Type.Literal(true)) }),
@@ -72,8 +72,9 @@ export type ToHost = Static<typeof ToHostSchema>;
 export const FromHostSchema = Type.Union([
   frame('ready', { pid: Id, node: Type.String() }),
   frame('opened', { pool: Id, readyMs: Type.Number() }),
-  /** The pool cannot serve: the bundle failed at load (`failure.detail` holds the stack) or a thread could not start. */
+  /** The pool cannot serve: the bundle failed at load (`failure.detail` holds the stack) or a thread could not start. `closed` follows. */
   frame('broken', { pool: Id, failure: FailureSchema }),
+  /** The threads of the pool are gone. */
   frame('closed', { pool: Id }),
   /** Body: the manifest as JSON. */
   frame('described', { call: Id, more: More }),

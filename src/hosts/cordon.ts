@@ -27,6 +27,8 @@ export interface CordonOptions {
   /** Pools kept ready without a tenant. */
   readonly spares: number;
   readonly spareLimits: PoolLimits;
+  /** A host without any pool is ended after this. */
+  readonly hostIdleMs: number;
   readonly report: (report: HostReport) => void;
 }
 
@@ -36,6 +38,8 @@ const HEALTHY_MS = 10_000;
 const FREE_DEATHS = 3;
 const PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1000;
+/** The reason of a death that is none. */
+const IDLE = 'idle';
 
 export class Cordon {
   readonly #options: CordonOptions;
@@ -46,6 +50,7 @@ export class Cordon {
   #deaths = 0;
   #pausedUntil = 0;
   #refill: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: CordonOptions) {
@@ -65,6 +70,7 @@ export class Cordon {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#refill);
+    clearTimeout(this.#idle);
     const ends = [...this.#alive].map((link) => {
       link.process.kill('closed');
       return link.process.exited;
@@ -91,6 +97,7 @@ export class Cordon {
       this.#refill = undefined;
       this.#fill();
     }, PAUSE_MS);
+    this.#refill.unref();
   }
 
   #fill(): void {
@@ -122,6 +129,7 @@ export class Cordon {
         report({ cordon, kind, event: 'fenced', ...pidOf(link) });
         this.#fillSoon();
       },
+      empty: () => this.#endWhenIdle(link),
     });
     this.#alive.add(link);
     void link.process.exited.then(() => this.#alive.delete(link));
@@ -129,10 +137,19 @@ export class Cordon {
     return link;
   }
 
+  #endWhenIdle(link: HostLink): void {
+    const { hostIdleMs } = this.#options;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if (link.pools === 0) link.process.kill(IDLE);
+    }, hostIdleMs);
+    this.#idle.unref();
+  }
+
   #died(link: HostLink, reason: string, startedAt: number): void {
     const { cordon, kind, report } = this.#options;
     report({ cordon, kind, event: 'died', ...pidOf(link), detail: reason });
-    if (this.#closed) return;
+    if (this.#closed || reason === IDLE) return;
     const now = performance.now();
     this.#deaths = now - startedAt > HEALTHY_MS ? 1 : this.#deaths + 1;
     const over = this.#deaths - FREE_DEATHS;

@@ -21,6 +21,8 @@ export interface HostsOptions {
   readonly egressSpares?: number;
   /** Default `shared`. A spare serves only tenants of its cordon. */
   readonly spareCordon?: string;
+  /** A process that holds no pool ends after this. Default: five minutes. */
+  readonly hostIdleMs?: number;
   /** Default: every second, killed after 5 unanswered pings. */
   readonly heartbeat?: Heartbeat;
   /** Default: the Node that runs this process. */
@@ -32,6 +34,7 @@ export interface HostsOptions {
 }
 
 const HEARTBEAT: Heartbeat = { everyMs: 1000, misses: 5 };
+const HOST_IDLE_MS = 300_000;
 const SPARE_CORDON = 'shared';
 /** What an egress thread needs for itself, beyond the responses that it holds. */
 const EGRESS_HEAP_MB = 64;
@@ -105,7 +108,7 @@ class HostProcesses implements Hosts {
     const key = `${kind} ${name}`;
     let cordon = this.#cordons.get(key);
     if (cordon === undefined) {
-      const { node, runDir, entries, heartbeat, spareCordon, spares, egressSpares, onHost } = this.#options;
+      const { node, runDir, entries, heartbeat, spareCordon, spares, egressSpares, hostIdleMs, onHost } = this.#options;
       const mine = name === (spareCordon ?? SPARE_CORDON) && !this.#closed;
       cordon = new Cordon({
         cordon: name,
@@ -119,6 +122,7 @@ class HostProcesses implements Hosts {
         heartbeat: heartbeat ?? HEARTBEAT,
         spares: mine ? ((kind === 'tools' ? spares : egressSpares) ?? 0) : 0,
         spareLimits: poolLimits(kind, DEFAULT_LIMITS),
+        hostIdleMs: hostIdleMs ?? HOST_IDLE_MS,
         report: (report) => onHost?.(report),
       });
       this.#cordons.set(key, cordon);

@@ -1,8 +1,8 @@
 // Where the entries of a host process and of its threads lie, and what each must be able to read: in source form (`.ts`, run by
 // type stripping) and in built form (`dist/`, `.js`) alike.
 // Not responsible for starting anything (`spawn-host`).
-// Invariant: real paths only (a permission on a link does not cover its target), and nothing of any estate or data folder.
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+// Invariant: links with their targets (a permission on one does not cover the other), and nothing of any estate or data folder.
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PoolKind } from '../boundary/thread-messages.ts';
@@ -48,7 +48,7 @@ export function findEntry(kind: PoolKind, override: EntryOverride = {}): HostEnt
 }
 
 function existing(paths: Iterable<string>): string[] {
-  return [...new Set([...paths].filter((path) => existsSync(path)).map((path) => realpathSync(path)))];
+  return [...new Set([...paths].filter((path) => existsSync(path)).flatMap((path) => [path, realpathSync(path)]))];
 }
 
 /** The `package.json` files that decide how a module of ours is read. */
@@ -64,17 +64,11 @@ function scopes(folder: string): string[] {
   }
 }
 
+/** Where a package is looked up from here, as Node does; in an estate with links that is not where it lies. */
 function packageFolder(name: string): string[] {
-  let at: string;
-  try {
-    at = dirname(fileURLToPath(import.meta.resolve(name)));
-  } catch {
-    return [];
+  for (let at = dirname(self); ; at = dirname(at)) {
+    const folder = join(at, 'node_modules', name);
+    if (existsSync(folder)) return [folder];
+    if (at === dirname(at)) return [];
   }
-  for (; at !== dirname(at); at = dirname(at)) {
-    const file = join(at, 'package.json');
-    // Packages put further package.json files inside; the outer one bears the name.
-    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: string }).name === name) return [at];
-  }
-  return [];
 }

@@ -24,6 +24,8 @@ export interface LinkEvents {
   died(reason: string): void;
   said(text: string): void;
   fenced(): void;
+  /** Its last pool ended. */
+  empty(): void;
 }
 type Ending = Extract<FromHost, { t: 'outcome' | 'egressed' | 'described' }>;
 type Chunks = { push(bytes: Uint8Array, last: boolean): boolean | void };
@@ -86,6 +88,10 @@ export class HostLink {
     return true;
   }
 
+  #forget(pool: number): void {
+    if (this.#pools.delete(pool) && this.#pools.size === 0) this.#events.empty();
+  }
+
   #endFenced(): void {
     if (this.fenced && this.#calls.size === 0 && this.#bodies.size === 0) this.process.kill(FENCED);
   }
@@ -105,7 +111,7 @@ export class HostLink {
       this.#events.fenced();
       this.#fenceTimer = setTimeout(() => this.process.kill(FENCED), FENCE_GRACE_MS);
     }
-    this.#pools.delete(pool.id);
+    this.#forget(pool.id);
     pool.end('host_lost', failure('worker_lost', { detail: 'the thread could not be terminated' }));
     this.#endFenced();
   }
@@ -120,12 +126,12 @@ export class HostLink {
         return true;
       }
       case 'broken':
-      case 'closed': {
-        const pool = this.#pools.get(frame.pool);
-        this.#pools.delete(frame.pool);
-        pool?.end(frame.t, frame.t === 'broken' ? (frame.failure as Failure) : undefined);
+        this.#pools.get(frame.pool)?.broken(frame.failure as Failure);
         return true;
-      }
+      case 'closed':
+        this.#pools.get(frame.pool)?.closed();
+        this.#forget(frame.pool);
+        return true;
       case 'pool_error':
         this.#pools.get(frame.pool)?.listener?.late(frame.detail);
         return true;
@@ -235,7 +241,10 @@ export class HostLink {
     for (const body of this.#bodies.values()) body.lose(why);
     this.#bodies.clear();
     this.#requests.clear();
-    for (const pool of this.#pools.values()) pool.end('host_lost', why);
+    for (const pool of this.#pools.values()) {
+      pool.end('host_lost', why);
+      pool.closed();
+    }
     this.#pools.clear();
     for (const call of this.#calls.values()) this.lose(call, why);
     this.#events.died(reason);

@@ -77,10 +77,22 @@ export class LinkedPool {
   fail(why: Failure): void {
     if (this.#state === 'ended') return;
     this.link.process.say({ t: 'close', pool: this.id, drainMs: 0 });
-    this.end('broken', why);
+    this.broken(why);
   }
 
-  /** Called by the link, and by `fail`: the pool is no more. */
+  /** It serves nobody any more; its threads must end soon. */
+  broken(why: Failure): void {
+    if (this.#state === 'ended') return;
+    this.end('broken', why);
+    this.#timer = setTimeout(() => this.link.stuck(this), CLOSE_MS);
+  }
+
+  /** Its threads are gone. */
+  closed(): void {
+    this.end('closed', undefined);
+    clearTimeout(this.#timer);
+  }
+
   end(how: PoolEnd, why: Failure | undefined): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';

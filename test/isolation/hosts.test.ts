@@ -252,7 +252,7 @@ t.test('large results', async (t) => {
 
   await t.test('a host that dies breaks the body off', async (t) => {
     const { body } = await begin(pool, 'big', { bytes: 2_000_000 }).end;
-    void begin(pool, 'kill_host');
+    t.equal(code(await begin(pool, 'kill_host').end), 'worker_lost');
     const error = await read(body).catch((thrown: unknown) => thrown);
     t.ok(error instanceof BodyLost && error.failure.code === 'worker_lost');
   });
@@ -320,7 +320,7 @@ t.test('calls that do not end by themselves', async (t) => {
 });
 
 t.test('threads that go wrong', async (t) => {
-  const { tools, pools, events } = world(t);
+  const { tools, pools, events, hosts } = world(t);
   const pool = tools();
   const other = tools('globex');
   await json(pool, 'who');
@@ -360,6 +360,16 @@ t.test('threads that go wrong', async (t) => {
       [{ detail: 'at line 1' }],
     );
     t.equal(broken.running, 0);
+    t.equal(broken.awake, false);
+  });
+
+  await t.test('a bundle that cannot be read', async (t) => {
+    const spec = { tenant: 'gone', cordon: 'shared', bundle: 'b', vars: {}, limits: DEFAULT_LIMITS };
+    const gone = hosts.toolsPool({ ...spec, script: () => Promise.reject(new Error('no such file')) });
+    t.equal(code(await begin(gone, 'echo').end), 'toolset_broken');
+    t.equal(gone.awake, false);
+    const vast = hosts.toolsPool({ ...spec, vars: { x: 'x'.repeat(70_000) }, script: async () => bytes('x') });
+    t.equal(code(await begin(vast, 'echo').end), 'toolset_broken');
   });
 
   await t.test('a manifest of several frames', async (t) => {
@@ -554,7 +564,7 @@ t.test('what a thread sees of the machine', async (t) => {
 });
 
 t.test('idle pools hold no thread', async (t) => {
-  const { tools, pools, pid } = world(t);
+  const { tools, pools, pid, events } = world(t, { hostIdleMs: 500 });
   const pool = tools('acme', { idleMs: 150 });
   await json(pool, 'who');
   const held = begin(pool, 'wait');
@@ -568,6 +578,8 @@ t.test('idle pools hold no thread', async (t) => {
   t.match(pools, [{ event: 'opened' }, { event: 'closed' }]);
   t.ok(threads() < busy, 'the thread is gone');
   t.same(await json(pool, 'echo', { again: 1 }), { again: 1 });
+  await until(() => events.some(({ event, detail }) => event === 'died' && detail === 'idle'), 'the end of a host without pools');
+  t.same(await json(pool, 'echo', { anew: 1 }), { anew: 1 });
 });
 
 t.test('warm spares', async (t) => {

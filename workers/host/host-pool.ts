@@ -206,7 +206,7 @@ export class HostPool {
     for (const call of this.#calls)
       this.#link.end(call, call.slot === undefined ? why : failure('worker_lost', { detail: why.detail ?? why.code }));
     this.#link.say({ t: 'broken', pool: this.#id, failure: why });
-    void this.#threads.destroy();
+    void this.#threads.destroy().then(() => this.#link.say({ t: 'closed', pool: this.#id }));
   }
 
   async #destroy(): Promise<void> {

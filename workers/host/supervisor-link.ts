@@ -133,7 +133,7 @@ export class SupervisorLink {
 
   // ---- what pools say ------------------------------------------------------------------------------------------
   say(frame: Extract<FromHost, { t: 'opened' | 'broken' | 'closed' | 'pool_error' }>): void {
-    if (frame.t === 'closed' || frame.t === 'broken') this.#pools.delete(frame.pool);
+    if (frame.t === 'closed') this.#pools.delete(frame.pool);
     this.#writer.send(frame);
   }
 

@@ -2,7 +2,7 @@
 // Not responsible for starting or replacing it (`pool-threads`).
 // Invariant: states only go forward, booting -> booted -> loading -> ready -> gone; calls exist from `ready` on.
 import { type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
-import type { FromThread, ToThread } from '../../src/boundary/thread-messages.ts';
+import { type FromThread, type ToThread, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
 import type { HostCall } from './host-call.ts';
 
 export type ThreadState = 'booting' | 'booted' | 'loading' | 'ready' | 'gone';
@@ -51,7 +51,8 @@ export class ThreadSlot {
 
   post(message: ToThread): void {
     const bytes = message.body;
-    this.#port?.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer]);
+    const moved = bytes !== undefined && bytes.byteLength >= TRANSFER_FROM_BYTES;
+    this.#port?.postMessage(message, moved ? [bytes.buffer as ArrayBuffer] : []);
   }
 
   terminate(): void {
