@@ -79,7 +79,7 @@ export interface HttpServer {
   /** Rejects with a `PortInUse` where the port is taken. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   onToolsetChanged(tenant: string): void;
-  /** Calls under way. */
+  /** Exchanges under way, open streams among them. */
   readonly active: number;
   readonly sessions: number;
   /** No new calls; those under way get `drainMs`, then their connections are cut. */
