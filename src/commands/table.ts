@@ -13,6 +13,12 @@ export const table: readonly TableEntry[] = [
   { name: 'demo', summary: 'serve two example tenants', load: async () => (await import('./demo.ts')).demo },
   { name: 'start', summary: 'serve an estate', load: async () => (await import('./start.ts')).start },
   {
+    name: 'init',
+    summary: 'make a new estate with one tenant and one tool',
+    load: async () => (await import('./init.ts')).init,
+  },
+  { name: 'check', summary: 'find what is wrong with an estate', load: async () => (await import('./check.ts')).check },
+  {
     name: 'dev',
     summary: 'serve an estate and show what every change and call does',
     load: async () => (await import('./dev.ts')).dev,
@@ -20,6 +26,11 @@ export const table: readonly TableEntry[] = [
   { name: 'call', summary: 'call a tool of a running server', load: async () => (await import('./call.ts')).call },
   { name: 'logs', summary: 'show what the tools of a tenant logged', load: async () => (await import('./logs.ts')).logs },
   { name: 'token', summary: 'create, list and revoke bearer tokens', load: async () => (await import('./token.ts')).token },
+  {
+    name: 'secret',
+    summary: 'set, list and delete the secrets of connections',
+    load: async () => (await import('./secret.ts')).secret,
+  },
   { name: 'audit', summary: 'check that the audit trail was not changed', load: async () => (await import('./audit.ts')).audit },
   { name: 'version', summary: 'show the versions in use', load: async () => (await import('./version.ts')).version },
 ];

@@ -5,7 +5,7 @@ import type { ToolManifest } from '../../boundary/manifest.ts';
 import { checkBinding } from '../../shared/binding-check.ts';
 import type { Problem } from '../../shared/problem.ts';
 import type { ToolSpec } from '../tenant.ts';
-import { schemaFault } from './schema-sanity.ts';
+import { isObjectSchema, schemaFault } from './schema-sanity.ts';
 
 export interface Source {
   readonly tool: ToolManifest;
@@ -31,7 +31,7 @@ export function mergeTools(sources: readonly Source[], folder: string): Merged {
       const both = other === tool.file ? 'twice in this file' : `also in ${folder}/${other}`;
       fatal.push({ ...at(), reason: `tool "${tool.name}" stands ${both}`, hint: 'names are unique within a tenant' });
     }
-    const input = schemaFault(tool.inputSchema);
+    const input = isObjectSchema(tool.inputSchema) ? schemaFault(tool.inputSchema) : 'must have "type": "object" at its top';
     if (input !== undefined) fatal.push({ ...at('/inputSchema'), reason: `tool "${tool.name}": inputSchema ${input}` });
     const output = tool.outputSchema === undefined ? undefined : schemaFault(tool.outputSchema);
     if (output !== undefined) fatal.push({ ...at('/outputSchema'), reason: `tool "${tool.name}": outputSchema ${output}` });
@@ -74,9 +74,11 @@ export function slotsOf(tool: ToolManifest): Set<string> {
 
 function toSpec(tool: ToolManifest): ToolSpec {
   const { name, title, description, inputSchema, outputSchema, annotations, binding } = tool;
+  // Clients refuse a whole list for one output schema that is no object's; the value is checked all the same.
+  const listed = outputSchema !== undefined && isObjectSchema(outputSchema) ? outputSchema : undefined;
   return {
     ...tool,
-    listing: JSON.stringify({ name, title, description, inputSchema, outputSchema, annotations }),
+    listing: JSON.stringify({ name, title, description, inputSchema, outputSchema: listed, annotations }),
     repeatable:
       annotations?.readOnlyHint === true ||
       annotations?.idempotentHint === true ||

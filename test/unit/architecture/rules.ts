@@ -37,7 +37,15 @@ export const ROOMS: { readonly [room: string]: Room } = {
   // the file of an author's log: written by the server, read by `leasehold logs`
   'src/tenants/author-log.ts': { runs: LEAVES, side: 'supervisor' },
   'src/tenants': {
-    runs: [...LEAVES, 'src/auth/policy.ts', 'src/tenants/author-log.ts', 'src/connections', 'src/hosts', 'src/audit'],
+    runs: [
+      ...LEAVES,
+      'src/config',
+      'src/auth/policy.ts',
+      'src/tenants/author-log.ts',
+      'src/connections',
+      'src/hosts',
+      'src/audit',
+    ],
     side: 'supervisor',
   },
   'src/server': { runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/tenants', 'src/connections'], side: 'supervisor' },
@@ -57,9 +65,20 @@ export const ROOMS: { readonly [room: string]: Room } = {
     ],
     side: 'supervisor',
   },
+  // loads an estate as the server does, without serving it
+  'src/check-estate.ts': { runs: [...LEAVES, 'src/config', 'src/hosts', 'src/tenants'], side: 'supervisor' },
   'src/demo': { runs: LEAVES, side: 'supervisor' },
   'src/commands': {
-    runs: [...LEAVES, 'src/runtime.ts', 'src/config', 'src/vault', 'src/audit', 'src/tenants/author-log.ts', 'src/demo'],
+    runs: [
+      ...LEAVES,
+      'src/runtime.ts',
+      'src/check-estate.ts',
+      'src/config',
+      'src/vault',
+      'src/audit',
+      'src/tenants/author-log.ts',
+      'src/demo',
+    ],
     side: 'supervisor',
   },
   'src/cli.ts': { runs: [...LEAVES, 'src/commands'], side: 'supervisor' },

@@ -1,0 +1,50 @@
+// Checks a whole estate as a start would load it, without serving it: the composition root of `leasehold check`.
+// Not responsible for types (`commands/check-types`) or for printing.
+// Invariant: what it finds is what a server would find, by the same parts; it leaves nothing running.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CompiledServer } from './config/compiled.ts';
+import { listTenants, loadTenantConfig } from './config/load-tenant.ts';
+import { createHosts } from './hosts/create-hosts.ts';
+import type { Problem } from './shared/problem.ts';
+import { ToolsetLoader } from './tenants/toolset/loader.ts';
+
+export interface CheckedTenant {
+  readonly id: string;
+  /** Names of its tools; empty where it cannot be loaded. */
+  readonly tools: readonly string[];
+}
+export interface CheckedEstate {
+  readonly tenants: readonly CheckedTenant[];
+  readonly problems: readonly Problem[];
+}
+
+/** Uses the cache of the estate's data folder, so a later start is quick. */
+export async function checkEstate(server: CompiledServer): Promise<CheckedEstate> {
+  const { estate, dataDir, limits } = server;
+  const runDir = await mkdtemp(join(tmpdir(), 'leasehold-check-'));
+  const hosts = createHosts({ runDir });
+  const loader = new ToolsetLoader({ estate, dataDir, hosts });
+  const { ids, problems: beside } = listTenants(estate);
+  const tenants: CheckedTenant[] = [];
+  const problems: Problem[] = [...beside];
+  try {
+    for (const id of ids) {
+      const config = loadTenantConfig(estate, id, limits);
+      problems.push(...config.problems);
+      if (config.value === undefined) {
+        tenants.push({ id, tools: [] });
+        continue;
+      }
+      const loaded = await loader.load(config.value);
+      problems.push(...loaded.problems);
+      tenants.push({ id, tools: [...(loaded.toolset?.tools.keys() ?? [])] });
+    }
+  } finally {
+    loader.close();
+    await hosts.close(0);
+    await rm(runDir, { recursive: true, force: true });
+  }
+  return { tenants, problems };
+}
