@@ -6,7 +6,7 @@ import { startDemoApi } from '../demo/api.ts';
 import { demoHome, shipEstate } from '../demo/home.ts';
 import { defineCommand } from './command.ts';
 import { demoTokens } from './demo-tokens.ts';
-import { compiledConfig } from './locate.ts';
+import { compiledConfig, refuseServedTwice } from './locate.ts';
 import { quietFlags, serverFlags, serveOptions } from './serve-options.ts';
 import { shortPath } from './serve-screen.ts';
 
@@ -26,6 +26,8 @@ the same from start to start.`,
   async run({ values, io }) {
     const { 'data-dir': folder, ...rest } = values;
     const home = folder === undefined ? demoHome(io.env) : resolve(io.cwd, folder);
+    // Before anything is written: the files of a running demo lead to its own API.
+    refuseServedTwice(io, home);
     const { serve } = await import('./serve.ts');
     const api = await startDemoApi(0);
     try {

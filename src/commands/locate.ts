@@ -1,7 +1,7 @@
 // Which estate a command means: the one named, the one around the working directory, or the one that runs.
 // Not responsible for checking its files (`config`).
 // Invariant: never a guess between two; where it is not clear the user is told what to add.
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { CompiledServer } from '../config/compiled.ts';
 import { loadServerConfig, SERVER_FILE } from '../config/load-server.ts';
@@ -39,6 +39,14 @@ export function compiledConfig(folder: string, io: Io, flags?: ServerFlags): Com
   const { value, problems } = loadServerConfig(folder, io.env, flags);
   if (value === undefined) throw new UserError(problems.map(problemLine).join('\n✗ '));
   return value;
+}
+
+/** Refuses to serve an estate twice: both would write to its files. `estate`: a folder that need not exist yet. */
+export function refuseServedTwice(io: Io, estate: string): void {
+  const real = existsSync(estate) ? realpathSync.native(estate) : estate;
+  const server = runningServers(io.env).find((each) => each.estate === real);
+  if (server === undefined) return;
+  throw new UserError(`${estate} is served already, by pid ${server.pid} at ${server.url}. Stop that one first`);
 }
 
 /** Refuses a tenant that the estate does not have. */

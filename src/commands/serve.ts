@@ -8,6 +8,7 @@ import { changeLines, problemLines } from './author-screen.ts';
 import { type Io, UserError } from './command.ts';
 import { invocation } from './invocation.ts';
 import { listenUrl } from './local-endpoint.ts';
+import { refuseServedTwice } from './locate.ts';
 import { formatLine } from './log-line.ts';
 import { isPortInUse, portInUseLine } from './port-holder.ts';
 import { announce } from './running.ts';
@@ -31,8 +32,9 @@ export interface Serving {
 /** Beyond the drain itself: hosts, audit and files are closed in this time. */
 const CLOSING_MS = 10_000;
 
-export function serve(serving: Serving): Promise<number> {
+export async function serve(serving: Serving): Promise<number> {
   const { io, config } = serving;
+  refuseServedTwice(io, config.estate);
   const signals = stopSignals();
   const begun = performance.now();
   return withVault(
@@ -79,7 +81,8 @@ interface Started {
   readonly readyMs: number;
 }
 
-function servedBy({ io, config, hints }: Serving, { runtime, tokens, readyMs }: Started): Served {
+function servedBy(serving: Serving, { runtime, tokens, readyMs }: Started): Served {
+  const { io, config } = serving;
   const { url, registry } = runtime;
   const tenants = registry.list().map(({ id, toolset, problems }) => {
     const token = tokens?.get(id);
@@ -88,7 +91,7 @@ function servedBy({ io, config, hints }: Serving, { runtime, tokens, readyMs }: 
     return { id, endpoint, tools, problems: problems.length, ...(token === undefined ? {} : { token }) };
   });
   const { estate, dataDir } = config;
-  const lines = hints?.(invocation(io)) ?? [];
+  const lines = serving.hints?.(invocation(io)) ?? [];
   return { version: leaseholdVersion(), url, readyMs, estate, dataDir, tenants, hints: lines };
 }
 

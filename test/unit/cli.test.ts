@@ -1,16 +1,10 @@
 // The command line as a user meets it: real processes, their output and exit codes; and the pure parts below it.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import * as esbuild from 'esbuild-wasm';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { parseArguments } from '../../src/commands/call-arguments.ts';
 import { failureLine, failureOf } from '../../src/commands/call-result.ts';
 import { UsageError } from '../../src/commands/command.ts';
@@ -24,35 +18,7 @@ import { table } from '../../src/commands/table.ts';
 import { shipEstate } from '../../src/demo/home.ts';
 import type { Json } from '../../src/shared/json.ts';
 import { authorLogFile, createAuthorLog } from '../../src/tenants/author-log.ts';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const cli = join(root, 'src', 'cli.ts');
-const run = promisify(execFile);
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program to its end; a non-zero exit code is a result here, not an error. */
-async function program(
-  file: string,
-  args: readonly string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
-): Promise<Ended> {
-  const env = { ...process.env, NO_COLOR: '1', ...options.env };
-  try {
-    const { stdout, stderr } = await run(file, args, { ...options, env, timeout: 60_000, maxBuffer: 64 * 1_048_576 });
-    return { code: 0, stdout, stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    if (typeof code !== 'number') throw error;
-    return { code, stdout, stderr };
-  }
-}
-const leasehold = (args: readonly string[], options?: Parameters<typeof program>[2]) =>
-  program(process.execPath, [cli, ...args], options);
+import { cli, leasehold, ownUser, program, root } from '../helpers/cli.ts';
 
 t.test('help names every command, and each command explains itself', async (t) => {
   const overview = await leasehold(['--help']);
@@ -343,187 +309,6 @@ t.test('the demo estate is kept up to date, and what its user changed is kept', 
   writeFileSync(tenant, readFileSync(tenant, 'utf8').replace('Acme Travel', 'Mine'));
   await shipEstate(home, 'http://127.0.0.1:5003');
   t.match(readFileSync(tenant, 'utf8'), /"Mine"[^]*http:\/\/127\.0\.0\.1:5003/, 'the origin moves in a changed file too');
-});
-
-// ---- with a running server ---------------------------------------------------------------------------------------
-
-interface Ready {
-  readonly url: string;
-  readonly tenants: { id: string; endpoint: string; token?: string }[];
-}
-interface Serving {
-  readonly child: ChildProcess;
-  readonly ready: Ready;
-  readonly exit: Promise<number | null>;
-  readonly stderr: () => string;
-}
-
-/** Folders of a user of his own, so that no server and no demo of this machine is met. */
-function ownUser(t: Test): Record<string, string> {
-  const dir = t.testdir({ home: {} });
-  return { HOME: join(dir, 'home'), XDG_DATA_HOME: join(dir, 'data'), XDG_STATE_HOME: join(dir, 'state'), NO_COLOR: '1' };
-}
-
-/** Starts a serving command with `--json` and waits until it says that it is ready. Ended at the end of the test. */
-async function serving(t: Test, args: readonly string[], env: Record<string, string>): Promise<Serving> {
-  const child = spawn(process.execPath, [cli, ...args, '--json'], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
-  t.teardown(async () => {
-    child.kill('SIGKILL');
-    await exit;
-  });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
-  if (value === undefined) throw new Error(`it ended without being ready: ${stderr}`);
-  return { child, ready: JSON.parse(value) as Ready, exit, stderr: () => stderr };
-}
-
-t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t) => {
-  const env = ownUser(t);
-  const first = await serving(t, ['demo', '--port', '0'], env);
-  const { ready } = first;
-  t.match(ready, { ready: true, url: /^http:\/\/127\.0\.0\.1:\d+$/ });
-  t.strictSame(
-    ready.tenants.map(({ id }) => id),
-    ['acme', 'globex'],
-  );
-  for (const { id, endpoint, token } of ready.tenants) {
-    t.equal(endpoint, `${ready.url}/t/${id}/mcp`);
-    t.match(token, /^lh_/);
-  }
-  const call = (...args: string[]) => leasehold(['call', ...args], { env });
-
-  t.test('the same tool name does different things', async (t) => {
-    const acme = await call('acme', 'hello', 'name=Ada');
-    t.strictSame([acme.code, acme.stdout], [0, 'Hello, Ada, from acme\n']);
-    t.match(acme.stderr, /^[\d.]+ ms/);
-    const globex = await call('globex', 'hello');
-    t.match(globex.stdout, /^Globex dispatch speaking.*stranger: visit 1\.\n$/);
-    t.match((await call('globex', 'hello')).stdout, 'visit 2', 'the same subject, the same store');
-    t.match((await call('globex', 'hello', '--as', 'bob')).stdout, 'visit 1', 'another subject, another store');
-  });
-
-  t.test('a library, declared tools, nested calls and progress', async (t) => {
-    const km = await call('globex', 'convert', 'value=5', 'from=miles', 'to=km', '--json');
-    t.match(JSON.parse(km.stdout), { ok: true, result: { structuredContent: { unit: 'km', value: 8.04672 } } });
-    t.match((await call('acme', 'list_cities')).stdout, 'Lagos');
-    t.match((await call('acme', 'weather', 'city=Lima', 'unit=fahrenheit')).stdout, /Lima/);
-    t.match((await call('globex', 'quote', 'km=100', 'currency=USD')).stdout, /130\.12/);
-    const warmest = await call('acme', 'warmest', 'cities=Lima', 'cities=Lagos', 'cities=Zürich');
-    t.match(warmest.stdout, /Lagos/);
-    t.match(warmest.stderr, /… 0\/3 {2}asking for Lima\n… 1\/3 {2}asking for Lagos\n… 2\/3/);
-    t.match((await call('acme', 'add_note', 'text=pack an umbrella', 'tags=rain')).stdout, /umbrella/);
-  });
-
-  t.test('what goes wrong says what to do', async (t) => {
-    const cases: [string[], RegExp][] = [
-      [['acme', 'hello'], /^✗ input {2}arguments_invalid {3}hello: .*name.* {3}next: fix_arguments {3}call [0-9A-Z]{26}\n$/],
-      [['acme', 'helo'], /^✗ acme has no tool 'helo' for this caller\. Did you mean 'hello'\?\n$/],
-      [['acme', 'weather', 'city=Atlantis'], /^✗ upstream {2}upstream_error {3}weather: /],
-      [['nobody', 'hello'], /^✗ there is no tenant 'nobody' in .*; there are: acme, globex\n$/],
-      [['acme', 'hello', 'name=x', '--token', 'lh_wrong'], /^✗ credential {2}token_invalid/],
-    ];
-    for (const [args, expected] of cases) {
-      const { code, stdout, stderr } = await call(...args);
-      t.strictSame([code, stdout], [1, ''], args.join(' '));
-      t.match(stderr, expected);
-    }
-    const token = ready.tenants[0]?.token ?? '';
-    const foreign = await leasehold(['call', 'globex', 'hello', '--url', ready.url, '--token', token], { env });
-    t.match(foreign.stderr, /^✗ credential {2}token_invalid/, "acme's token opens nothing of globex");
-    const nowhere = await leasehold(['call', 'acme', 'hello', '--url', 'http://127.0.0.1:9', '--token', 'x'], { env });
-    t.match(nowhere.stderr, /^✗ no server answers at http:\/\/127\.0\.0\.1:9\/t\/acme\/mcp \(/);
-  });
-
-  t.test('what tools log is read by its author', async (t) => {
-    const { code, stdout } = await leasehold(['logs', 'acme'], { env });
-    t.equal(code, 0);
-    t.match(stdout, /acme {2}warmest {2}info {3}compared {2}cities=3 {2}warmest=Lagos {2}call [0-9A-Z]{26}/);
-  });
-
-  t.test('tokens are made, listed and revoked while it runs', async (t) => {
-    const made = await leasehold(['token', 'create', 'acme', '--subject', 'ada@acme.com'], { env });
-    t.equal(made.code, 0, made.stderr);
-    const secret = made.stdout.trim();
-    t.match(secret, /^lh_[\w-]+$/, 'stdout holds the token and nothing else');
-    const using = (token: string) => leasehold(['call', 'acme', 'hello', 'name=Ada', '--token', token], { env });
-    t.equal((await using(secret)).stdout, 'Hello, Ada, from acme\n');
-    const listed = JSON.parse((await leasehold(['token', 'list', 'acme', '--json'], { env })).stdout) as {
-      id: string;
-      subject: string;
-    }[];
-    const id = listed.find(({ subject }) => subject === 'ada@acme.com')?.id ?? '';
-    t.match((await leasehold(['token', 'list', 'acme'], { env })).stdout, new RegExp(`${id} +ada@acme\\.com`));
-    t.notMatch(JSON.stringify(listed), secret.slice(-12), 'a secret is shown once');
-    t.equal((await leasehold(['token', 'revoke', 'globex', id], { env })).code, 1, 'a token of another tenant does not exist');
-    t.equal((await leasehold(['token', 'revoke', 'acme', id], { env })).code, 0);
-    t.match((await using(secret)).stderr, /^✗ credential {2}token_invalid/, 'and opens nothing any more');
-  });
-
-  t.test('a second server on the port is told who is there', async (t) => {
-    const port = new URL(ready.url).port;
-    const other = join(t.testdir({ tenants: {} }));
-    const taken = await leasehold(['start', other, '--port', port], { env });
-    t.equal(taken.code, 1);
-    const estate = join(env['XDG_DATA_HOME'] ?? '', 'leasehold', 'demo');
-    t.match(
-      taken.stderr,
-      `✗ port ${port} is in use by pid ${first.child.pid} (leasehold, estate ${realpathSync(estate)}). Stop it, or --port`,
-    );
-    const twice = await leasehold(['demo', '--port', port], { env });
-    t.match(twice.stderr, 'this estate is served already');
-  });
-
-  t.test('a changed tool is live, a broken one is reported and the old one keeps serving', async (t) => {
-    const file = join(env['XDG_DATA_HOME'] ?? '', 'leasehold', 'demo', 'tenants', 'acme', 'tools', 'travel.ts');
-    const source = readFileSync(file, 'utf8');
-    writeFileSync(file, source.replace('Hello, ', 'Good day, '));
-    await until(async () => (await call('acme', 'hello', 'name=Ada')).stdout.startsWith('Good day'));
-    writeFileSync(file, `${source}\nimport './nothing-here.ts';`);
-    await until(async () => /✗ .*travel\.ts/.test(first.stderr()));
-    t.match((await call('acme', 'hello', 'name=Ada')).stdout, 'Good day, Ada');
-    writeFileSync(file, source);
-    await until(async () => (await call('acme', 'hello', 'name=Ada')).stdout.startsWith('Hello'));
-  });
-
-  t.test('SIGTERM ends it, and the tokens are the same after a restart', async (t) => {
-    first.child.kill('SIGTERM');
-    t.equal(await first.exit, 0);
-    t.notMatch(first.stderr(), /\n\s+at /, 'no stack was printed');
-    const again = await serving(t, ['demo', '--port', '0'], env);
-    t.strictSame(
-      again.ready.tenants.map(({ token }) => token),
-      ready.tenants.map(({ token }) => token),
-    );
-    again.child.kill('SIGINT');
-    t.equal(await again.exit, 0);
-  });
-});
-
-/** Polls a condition of another process; its deadline is wide, its success ends it. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('it did not happen within a minute');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-t.test('a port that another program holds is named with its process', async (t) => {
-  const env = ownUser(t);
-  const holder = createServer((_request, response) => response.end('not leasehold'));
-  await new Promise<void>((resolve) => void holder.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => holder.close());
-  const { port } = holder.address() as AddressInfo;
-  const { code, stdout, stderr } = await leasehold(['start', t.testdir({ tenants: {} }), '--port', String(port)], { env });
-  t.strictSame([code, stdout], [1, '']);
-  const who = process.platform === 'linux' ? `pid ${process.pid} (` : '';
-  t.match(stderr, `✗ port ${port} is in use by ${who}`);
-  t.match(stderr, `Stop it, or --port ${port + 1}. Clients configured for ${port} will not find this one.\n`);
 });
 
 t.test('a folder that is no estate, and settings that are wrong, are refused with one line', async (t) => {
