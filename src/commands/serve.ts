@@ -52,6 +52,7 @@ export async function serve(serving: Serving): Promise<number> {
         dataDir,
       });
       try {
+        for (const { id, problems } of runtime.registry.list()) io.stderr.write(problemLines(problems, undefined, id));
         show(serving, servedBy(serving, { runtime, tokens, readyMs: performance.now() - begun }));
         await untilStopped(serving, runtime, signals);
       } finally {
@@ -105,7 +106,6 @@ async function untilStopped({ io, json, showAuthor }: Serving, runtime: Runtime,
   const out = json ? io.stderr : io.stdout;
   const style = { colour: io.isTTY && io.env['NO_COLOR'] === undefined };
   const serving = new Map(registry.list().map(({ id, toolset }) => [id, toolset?.hash]));
-  for (const { id, problems } of registry.list()) io.stderr.write(problemLines(problems, undefined, id));
   registry.onChange(({ tenant: id, tookMs }) => {
     const tenant = registry.get(id);
     out.write(changeLines({ tenant, id, before: serving.get(id), tookMs }));
