@@ -34,6 +34,9 @@ function outside({ code, challenge }: AuthDenial): unknown {
   return { code, challenge };
 }
 
+// Run directly, tap would end the file after 30 s; a busy machine needs longer.
+t.setTimeout(120_000);
+
 void t.test('a good token is its principal', (t) => {
   const { mint, authenticate } = setUp(t);
   const all = mint('acme');

@@ -33,6 +33,9 @@ async function within(ms: number, holds: () => boolean): Promise<boolean> {
   return false;
 }
 
+// Run directly, tap would end the file after 30 s; a busy machine needs longer.
+t.setTimeout(120_000);
+
 void t.test('master key file', (t) => {
   const dir = t.testdir();
   const path = join(dir, 'deep', 'master.key');
