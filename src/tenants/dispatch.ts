@@ -1,14 +1,16 @@
 // The path of a tool call behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
 // Not responsible for protocol shapes (`mcp/`), for processes (`hosts/`) or for credentials (`connections/`).
 // Invariant: nothing runs without a durable request record; every call settles exactly once, with a coded outcome.
-import type { ArgumentShape, AuditLog } from '../audit/record.ts';
+import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { FetchRequest, Notice } from '../boundary/host-request.ts';
-import type { EgressCall } from '../connections/egress-call.ts';
+import type { RestBinding } from '../boundary/manifest.ts';
+import type { EgressAsk, EgressCall, EgressSettled } from '../connections/egress-call.ts';
+import type { BodyStream } from '../hosts/pool.ts';
 import type { McpBackend, ToolCall, ToolCallResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
-import { type Failure, failure, isFailure, withoutDetail } from '../shared/errors.ts';
+import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
 import type { ValueStore } from '../vault/stores.ts';
 import type { Admission } from './admission.ts';
 import type { AuthorLog } from './author-log.ts';
@@ -18,17 +20,19 @@ import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOu
 import { answerHostRequest, refused } from './host-requests.ts';
 import { judge, withoutRecord } from './judge.ts';
 import type { TenantRegistry, Toolset, ToolSpec } from './tenant.ts';
+import type { ToolsetUsers } from './toolset-users.ts';
 import { toolsetView } from './toolset-view.ts';
 
 export interface DispatchPorts {
   readonly registry: TenantRegistry;
   readonly admission: Admission;
+  readonly users: ToolsetUsers;
   readonly audit: AuditLog;
   readonly values: ValueStore;
   readonly egress: EgressCall;
   readonly log: AuthorLog;
   /** Positions in a stack of tenant code, as the author knows them. */
-  mapStack(tenant: string, bundle: string, stack: string): string;
+  mapStack(tenant: string, stack: string): string;
 }
 
 export interface Dispatch extends McpBackend {
@@ -44,14 +48,14 @@ function failed(reason: Failure): ToolCallResult {
 }
 
 export function createDispatch(ports: DispatchPorts): Dispatch {
-  const { registry, admission, audit, log } = ports;
+  const { registry, admission, users, audit, log } = ports;
   const roots = new Set<Root>();
 
   /** The tool that a caller may use under this name: unknown and forbidden are told apart by the protocol, not here. */
   function find(toolset: Toolset | undefined, principal: Principal, name: string): ToolSpec | Failure {
     const spec = toolset?.tools.get(name);
     if (spec === undefined) return failure('tool_unknown');
-    return mayUse(principal, spec.scopes) ? spec : failure('scope_insufficient', { data: [...(spec.scopes ?? [])] });
+    return mayUse(principal, spec.scopes) ? spec : failure('scope_insufficient', { data: { scopes: [...(spec.scopes ?? [])] } });
   }
 
   /** What the tenant must have before the tool can run. */
@@ -83,12 +87,14 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     inbound.signal.addEventListener('abort', cancel, { once: true });
     if (inbound.signal.aborted) cancel();
     roots.add(root);
+    users.enter(toolset);
     const done = (): void => {
       inbound.signal.removeEventListener('abort', cancel);
       roots.delete(root);
+      users.leave(toolset);
       root.answered();
     };
-    const result = await run(root.begin(spec, undefined), inbound.args, inbound.progress);
+    const result = await run(root.begin(spec, undefined), inbound.args, inbound.argsShape, inbound.progress);
     if (result.body === undefined || result.body instanceof Uint8Array) {
       done();
       return result;
@@ -97,11 +103,10 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   /** One call of the tree: recorded, run, judged, recorded. Never rejects. */
-  async function run(call: Call, args: Uint8Array, progress?: ToolCall['progress']): Promise<ToolCallResult> {
+  async function run(call: Call, args: Uint8Array, shape: ToolCall['argsShape'], progress?: ToolCall['progress']): Promise<ToolCallResult> {
     const subject = subjectOf(call);
-    const shape: readonly ArgumentShape[] = argumentShape(args);
     try {
-      await audit.append(requestRecord(call, subject, shape));
+      await audit.append(requestRecord(call, subject, shape ?? argumentShape(args)));
     } catch {
       return failed(failure('audit_unavailable'));
     }
@@ -122,7 +127,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
 
   function perform(call: Call, args: Uint8Array, progress: ToolCall['progress']): Promise<Ended> {
     const { toolset } = call.root;
-    if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding.connection, args);
+    if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding, args);
     if (toolset.code === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });
     return runCode(call, toolset.code, args, runPorts(progress));
   }
@@ -134,14 +139,15 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       answer: (call, ask, body) => answerHostRequest({ audit, values: ports.values, fetch, nested }, call, ask, body),
       notice: (call, notice: Notice) => {
         if (notice.kind === 'log') {
-          log.write(call.root.tenant.id, logLine(call, notice.level, notice.message, notice.fields));
+          const { kind: _kind, ...line } = notice;
+          log.write(call.root.tenant.id, { ...line, tool: call.spec.name, call: call.root.caller.correlation });
           return;
         }
         // MCP: the value MUST increase with each notification of one token.
         if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) return;
         last = notice.progress;
         count += 1;
-        const { kind: _, ...update } = notice;
+        const { kind: _kind, ...update } = notice;
         progress(update);
       },
     };
@@ -158,7 +164,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     }
     const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
     if (unready !== undefined) return refused(unready);
-    const { outcome, body } = await run(root.begin(spec, parent), args);
+    const { outcome, body } = await run(root.begin(spec, parent), args, undefined);
     switch (outcome.status) {
       case 'ok':
         return { reply: { status: 'ok' }, ...(body === undefined ? {} : { body }) };
@@ -175,15 +181,67 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (!Object.hasOwn(call.spec.connections ?? {}, ask.connection)) {
       return refused(failure('connection_unknown', { message: `The tool does not declare the connection "${ask.connection}".` }));
     }
-    const sent = await egress(call, ask.connection, { kind: 'fetch', request: ask }, body);
+    const sent = await send(call, ask.connection, { kind: 'fetch', request: ask }, body);
     if (!sent.ok) return refused(withoutDetail(sent.failure));
     return { reply: { status: 'ok', http: sent.http }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }
 
-  async function runBinding(call: Call, connection: string, args: Uint8Array): Promise<Ended> {
-    const sent = await egress(call, connection, { kind: 'binding', tool: call.spec.name }, args);
+  async function runBinding(call: Call, binding: RestBinding, args: Uint8Array): Promise<Ended> {
+    const sent = await send(call, binding.connection, { kind: 'binding', tool: call.spec.name, binding }, args);
     if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };
     return { outcome: { status: 'ok' }, ...(sent.body === undefined ? {} : { body: sent.body }) };
+  }
+
+  /** One request to an upstream in the name of a call. */
+  async function send(call: Call, slot: string, ask: EgressAsk, body: Uint8Array): Promise<EgressSettled> {
+    const { root } = call;
+    const connection = root.tenant.config.connections.get(slot);
+    if (connection === undefined || root.toolset.egress === undefined) return { ok: false, failure: failure('connection_unknown') };
+    const { tenant: _tenant, id: _id, ...subject } = subjectOf(call);
+    return ports.egress({
+      tenant: root.tenant.id,
+      pool: root.toolset.egress,
+      connection,
+      ask,
+      body,
+      upstreamBytes: root.tenant.config.limits.upstreamBytes,
+      subject: { ...subject, parent: call.id },
+      traceparent: root.caller.traceparent,
+      deadline: root.deadline,
+      repeatable: call.spec.repeatable,
+      signal: root.signal,
+      onUnsafeSent: () => markUnsafe(call),
+    });
+  }
+
+  /** What the author is told of a failed call: where it failed, and what the caller saw. */
+  function tellAuthor(call: Call, reason: Failure): void {
+    const { tenant, caller } = call.root;
+    log.write(tenant.id, {
+      level: FAILURES[reason.code].class === 'input' ? 'warn' : 'error',
+      message: publicText(reason),
+      tool: call.spec.name,
+      call: caller.correlation,
+      saw: reason.code,
+      ...(reason.detail === undefined ? {} : { stack: ports.mapStack(tenant.id, reason.detail) }),
+    });
+  }
+
+  /** The slot stays taken while a large result is still on its way to a slow client. */
+  function heldUntilRead(body: BodyStream, done: () => void): BodyStream {
+    return {
+      async *[Symbol.asyncIterator]() {
+        try {
+          yield* body;
+        } finally {
+          done();
+        }
+      },
+      cancel() {
+        body.cancel();
+        done();
+      },
+    };
   }
 
   return {

@@ -34,7 +34,7 @@ export interface Registry extends TenantRegistry {
   /** Called after a tenant was added, replaced or removed, or its problems changed. */
   onChange(listener: (change: TenantChange) => void): void;
   /** Positions in a stack of tenant code, as the author knows them. */
-  mapStack(tenant: string, bundle: string, stack: string): string;
+  mapStack(tenant: string, stack: string): string;
   /** Loads a tenant again now, as a change of its files would. */
   reload(tenant: string): Promise<void>;
   close(): Promise<void>;
@@ -109,7 +109,7 @@ class Tenants implements Registry {
     this.#listeners.add(listener);
   }
 
-  mapStack(tenant: string, _bundle: string, stack: string): string {
+  mapStack(tenant: string, stack: string): string {
     return this.#loader.mapper.map(tenant, stack);
   }
 

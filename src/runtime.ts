@@ -1,0 +1,131 @@
+// The composition root: builds the running server in order and closes it in reverse.
+// Not responsible for anything else: no rule lives here. `leasehold/runtime` embeds the server with it.
+// Invariant: a start that fails closes what it had opened; `close` ends within its drain and a few seconds, whatever is stuck.
+import { join } from 'node:path';
+import { createAuditLog } from './audit/log.ts';
+import type { createLog } from './audit/operational-log.ts';
+import { NO_TENANT } from './audit/record.ts';
+import { createAuthenticator } from './auth/authenticate.ts';
+import { scopesNeeded } from './auth/challenge.ts';
+import type { CompiledServer } from './config/compiled.ts';
+import { createEgressCall } from './connections/egress-call.ts';
+import { createHosts } from './hosts/create-hosts.ts';
+import { createHttpServer } from './server/http-server.ts';
+import type { DeniedRequest } from './server/ports.ts';
+import { newCorrelationId } from './shared/ids.ts';
+import { createAdmission } from './tenants/admission.ts';
+import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
+import { createDispatch } from './tenants/dispatch.ts';
+import { createRegistry, type Registry } from './tenants/registry.ts';
+import { ToolsetUsers } from './tenants/toolset-users.ts';
+import type { Vault } from './vault/vault.ts';
+
+export interface RuntimeOptions {
+  readonly server: CompiledServer;
+  /** Of the package, for `/version` and `serverInfo`. */
+  readonly version: string;
+  /** Opened by the caller, who knows where the master key is; closed by the caller after `close`. */
+  readonly vault: Vault;
+  readonly log: ReturnType<typeof createLog>;
+}
+
+export interface Runtime {
+  /** Base of all endpoints, without a trailing slash. */
+  readonly url: string;
+  readonly port: number;
+  readonly registry: Registry;
+  readonly authorLog: AuthorLog;
+  /** Resolves when all audit records and log lines so far are in their files. */
+  flush(): Promise<void>;
+  /** New calls are refused, those under way get the drain time of the configuration, then everything ends. */
+  close(): Promise<void>;
+}
+
+/** What was opened so far, closed last first. One that fails does not keep the others open. */
+class Opened {
+  readonly #closers: (() => unknown)[] = [];
+
+  add(close: () => unknown): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    const failures: unknown[] = [];
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
+      try {
+        await close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** Rejects with a `PortInUse` where the port is taken, with an `AuditRefused` where another server writes to the data folder. */
+export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const opened = new Opened();
+  try {
+    return await build(options, opened);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function build({ server, version, vault, log }: RuntimeOptions, opened: Opened): Promise<Runtime> {
+  const { dataDir, drainMs } = server;
+  const supervisorId = newCorrelationId();
+  const audit = await createAuditLog({ dataDir, mode: server.audit.mode, supervisorId });
+  opened.add(() => audit.close());
+  const authorLog = createAuthorLog(dataDir);
+  opened.add(() => authorLog.close());
+  const hosts = createHosts({
+    runDir: join(dataDir, 'run'),
+    spares: server.spares,
+    onPool: (report) => log.debug({ pool: report }, `pool ${report.event}`),
+    onHost: (report) => log[report.event === 'died' ? 'warn' : 'debug']({ host: report }, `host ${report.event}`),
+  });
+  opened.add(() => hosts.close(0));
+  const users = new ToolsetUsers();
+  const registry = await createRegistry({ server, hosts, users, audit, log });
+  opened.add(() => registry.close());
+
+  const admission = createAdmission();
+  const dispatch = createDispatch({
+    registry,
+    admission,
+    users,
+    audit,
+    values: vault.values,
+    egress: createEgressCall({ audit, privateOrigins: server.privateOrigins }),
+    log: authorLog,
+    mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
+  });
+  const http = createHttpServer({
+    config: server,
+    version,
+    backend: dispatch,
+    authenticate: createAuthenticator({ tokens: vault.tokens }),
+    tenantExists: (tenant) => registry.get(tenant) !== undefined,
+    scopeChallenge: scopesNeeded,
+    auditDenied: ({ tenant = NO_TENANT, ...denied }: DeniedRequest) =>
+      audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
+    health: () => {
+      const detail = { store: vault.healthy(), audit: audit.healthy() };
+      return { ready: detail.store && detail.audit, detail };
+    },
+  });
+  registry.onChange(({ tenant }) => http.onToolsetChanged(tenant));
+  opened.add(async () => {
+    const served = http.close(drainMs);
+    await admission.drain(drainMs);
+    dispatch.stopAll();
+    await served;
+  });
+  const { url, port } = await http.listen();
+  const flush = async (): Promise<void> => {
+    await Promise.all([audit.flush(), authorLog.flush()]);
+  };
+  return { url, port, registry, authorLog, flush, close: () => opened.close() };
+}

@@ -1,0 +1,187 @@
+// The life of a running server: connections, state, swaps, audit, drain. Real hosts, threads, sockets and files.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { toolset, writeTenant } from '../helpers/estate.ts';
+import { modern, post } from '../helpers/mcp-wire.ts';
+import { serve } from '../helpers/runtime.ts';
+
+async function upstream(t: Test): Promise<{ origin: string; seen: string[]; hang: () => void; hung: Promise<void> }> {
+  const seen: string[] = [];
+  const hung = Promise.withResolvers<void>();
+  let release = (): void => {};
+  const server = createServer((request, response) => {
+    seen.push(`${request.method} ${request.url}`);
+    if (request.url === '/hang') {
+      hung.resolve();
+      release = () => response.end('{}');
+      return;
+    }
+    response.setHeader('content-type', 'application/json');
+    response.statusCode = request.url === '/missing' ? 404 : 200;
+    response.end(JSON.stringify({ url: request.url, method: request.method }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, hang: () => release(), hung: hung.promise };
+}
+
+const FETCHES = toolset(`
+  get: defineTool({ description: 'get', connections: { api: {} }, inputSchema: Type.Object({ path: Type.String() }), async handler({ path }, ctx) { const r = await ctx.connections.api.fetch(path); return r.status + ' ' + (await r.text()); } }),
+  json: defineTool({ description: 'json', connections: { api: {} }, async handler(_a, ctx) { return JSON.stringify(await ctx.connections.api.json('/ok')); } }),
+  missing: defineTool({ description: 'missing', connections: { api: {} }, async handler(_a, ctx) { try { await ctx.connections.api.json('/missing'); } catch (e: any) { return e.class + ' ' + e.code; } return 'none'; } }),
+  outside: defineTool({ description: 'outside', connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('http://127.0.0.1:1/x'); return 'sent'; } }),
+  undeclared: defineTool({ description: 'undeclared', async handler(_a, ctx) { return String((ctx.connections as any).api); } }),
+  effect: defineTool({ description: 'effect', timeoutMs: 800, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
+  harmless: defineTool({ description: 'harmless', timeoutMs: 800, annotations: { idempotentHint: true }, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
+  note: rest({ description: 'note', connection: 'api', method: 'POST', path: '/notes/{id}', inputSchema: Type.Object({ id: Type.String(), text: Type.String() }), body: ['text'] }),
+  viaNote: defineTool({ description: 'viaNote', timeoutMs: 800, async handler(_a, ctx) { await ctx.call('note', { id: 'a', text: 'b' }); for (;;); } }),
+  wait: defineTool({ description: 'wait', connections: { api: {} }, async handler(_a, ctx) { return await (await ctx.connections.api.fetch('/hang')).text(); } }),
+`);
+
+t.test('tools reach their connections through the egress host, and only those', async (t) => {
+  const api = await upstream(t);
+  const connections = { api: { type: 'none', origins: [api.origin] } };
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] } },
+    tenants: { acme: { tenant: { connections }, tools: { 'f.ts': FETCHES } } },
+  });
+  const call = (tool: string, args = {}) => served.call('acme', tool, args);
+  t.equal((await call('get', { path: '/ok' })).text, '200 {"url":"/ok","method":"GET"}');
+  t.match((await call('get', { path: '/missing' })).text, /^404 /, 'fetch resolves for every status');
+  t.strictSame(JSON.parse((await call('json')).text), { url: '/ok', method: 'GET' });
+  t.equal((await call('missing')).text, 'upstream upstream_error', 'json checks the status');
+  t.equal((await call('outside')).error?.code, 'egress_denied');
+  t.equal((await call('undeclared')).text, 'undefined');
+  t.match((await call('note', { id: '..', text: 'x' })).raw, /arguments_invalid|egress_denied/);
+  t.ok((await call('note', { id: 'n1', text: 'x' })).result.content);
+  for (const tool of ['effect', 'viaNote']) {
+    t.equal((await call(tool)).error?.code, 'outcome_unknown', `${tool}: a request that must not be repeated had left`);
+  }
+  t.equal((await call('harmless')).error?.code, 'deadline_exceeded', 'a tool declared idempotent can simply be called again');
+  const records = await served.audit('acme');
+  const egress = records.find((record) => record.kind === 'egress.request' && record.method === 'POST');
+  t.ok(records.some((record) => record.kind === 'call.request' && record.id === egress.parent), 'egress is recorded under its call');
+  t.notOk(api.seen.some((line) => line.includes('..')));
+});
+
+t.test('a caller who goes away cancels the call, its egress included', async (t) => {
+  const api = await upstream(t);
+  const connections = { api: { type: 'none', origins: [api.origin] } };
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] } },
+    tenants: { acme: { tenant: { connections, limits: { concurrentCalls: 1 } }, tools: { 'f.ts': FETCHES } } },
+  });
+  const abort = new AbortController();
+  const { body, headers } = modern('tools/call', { name: 'wait', arguments: {} });
+  const gone = fetch(served.endpoint('acme'), {
+    method: 'POST',
+    signal: abort.signal,
+    body,
+    headers: { ...(headers as Record<string, string>), authorization: `Bearer ${served.token('acme')}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+  }).catch(() => 'gone');
+  await api.hung;
+  t.equal((await served.call('acme', 'get', { path: '/ok' })).error?.code, 'concurrency_limit', 'the one slot is taken');
+  abort.abort();
+  t.equal(await gone, 'gone');
+  t.match((await served.retry('acme', 'get', { path: '/ok' })).text, /^200/, 'and free again');
+  const outcome = (await served.audit('acme')).find((record) => record.kind === 'call.outcome' && record.tool === 'wait');
+  t.equal(outcome?.code, 'cancelled');
+});
+
+const STATE = toolset(`
+  put: defineTool({ description: 'put', inputSchema: Type.Object({ v: Type.String() }), async handler({ v }, ctx) { await ctx.store.subject.set('v', v); await ctx.store.tenant.set('last', v); return 'ok'; } }),
+  got: defineTool({ description: 'got', async handler(_a, ctx) { return JSON.stringify([(await ctx.store.subject.get('v')) ?? null, (await ctx.store.tenant.get('last')) ?? null]); } }),
+  large: defineTool({ description: 'large', async handler(_a, ctx) { await ctx.store.tenant.set('x', 'y'.repeat(70000)); return 'ok'; } }),
+  log: defineTool({ description: 'log', inputSchema: Type.Object({ n: Type.Integer() }), async handler({ n }, ctx) { ctx.log.info('first ' + n); await ctx.store.subject.get('x'); console.log('second ' + n); await deep(n); return 'ok'; } }),
+`).replace('export default', 'async function deep(n: number) { await null; getContext().log.warn("third " + n); }\nexport default');
+
+t.test('state is kept per tenant and subject, and log lines find their call', async (t) => {
+  const tools = { 's.ts': STATE };
+  const served = await serve(t, { tenants: { acme: { tools }, globex: { tools } } });
+  const bob = { token: served.token('acme', 'bob') };
+  t.equal((await served.call('acme', 'put', { v: 'one' })).text, 'ok');
+  t.strictSame(JSON.parse((await served.call('acme', 'got')).text), ['one', 'one']);
+  t.strictSame(JSON.parse((await served.call('acme', 'got', {}, bob)).text), [null, 'one']);
+  t.strictSame(JSON.parse((await served.call('globex', 'got')).text), [null, null]);
+  t.equal((await served.call('acme', 'large')).error?.code, 'store_quota');
+  await Promise.all([1, 2, 3, 4, 5].map((n) => served.call('acme', 'log', { n })));
+  await served.runtime.flush();
+  const lines = readFileSync(join(served.dataDir, 'logs', 'acme.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  const byCall = new Map<string, string[]>();
+  for (const { call, message } of lines.filter(({ tool }) => tool === 'log')) byCall.set(call, [...(byCall.get(call) ?? []), message]);
+  t.equal(byCall.size, 5);
+  for (const messages of byCall.values()) t.equal(new Set(messages.map((message) => message.split(' ')[1])).size, 1, 'three lines of one call');
+});
+
+t.test('a changed toolset is swapped in while calls run; a broken one leaves the old one serving', async (t) => {
+  const version = (n: number) =>
+    toolset(`which: defineTool({ description: 'which', handler: () => '${n}' }), slow: defineTool({ description: 'slow', async handler(_a, ctx) { ctx.progress({ progress: 1 }); await new Promise((r) => setTimeout(r, 700)); return (await ctx.call('which', {})) as string; } })`);
+  const served = await serve(t, { tenants: { acme: { tools: { 'v.ts': version(1) } } } });
+  const changed = (): Promise<unknown> => new Promise((resolve) => served.runtime.registry.onChange(resolve));
+  t.equal((await served.call('acme', 'which')).text, '1');
+  const slow = served.call('acme', 'slow');
+  let next = changed();
+  writeTenant(served.estate, 'acme', { tools: { 'v.ts': version(2) } });
+  await next;
+  t.equal((await served.call('acme', 'which')).text, '2');
+  t.match((await slow).text, /1/, 'a call ends on the toolset that it began with');
+  next = changed();
+  writeTenant(served.estate, 'acme', { tools: { 'v.ts': 'export default {' } });
+  await next;
+  t.equal((await served.call('acme', 'which')).text, '2');
+  const [problem] = served.runtime.registry.get('acme')?.problems ?? [];
+  t.match(problem?.file, /tools\/v\.ts$/);
+  t.type(problem?.line, 'number');
+});
+
+t.test('tools/list wakes no pool; an idle pool has no thread', async (t) => {
+  const served = await serve(t, { tenants: { acme: { tenant: { limits: { idleMs: 200 } }, tools: { 'o.ts': toolset("ok: defineTool({ description: 'ok', handler: () => 'ok' })") } } } });
+  const pool = () => served.runtime.registry.get('acme')?.toolset?.code;
+  const asleep = async (): Promise<void> => {
+    while (pool()?.awake === true) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await asleep();
+  const { body, headers } = modern('tools/list');
+  t.match((await post(served.endpoint('acme'), served.token('acme'), body, headers)).json?.result?.['tools'], [{ name: 'ok' }]);
+  t.equal(pool()?.awake, false);
+  t.equal((await served.call('acme', 'ok')).text, 'ok');
+  t.equal(pool()?.awake, true);
+  await asleep();
+  t.equal((await served.call('acme', 'ok')).text, 'ok');
+});
+
+t.test('a record tells names and sizes, never values', async (t) => {
+  const api = await upstream(t);
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] } },
+    tenants: { acme: { tenant: { connections: { api: { type: 'none', origins: [api.origin] } } }, tools: { 'f.ts': FETCHES } } },
+  });
+  t.match((await served.call('acme', 'get', { path: '/ok' })).text, /^200/);
+  const records = await served.audit('acme');
+  const request = records.find((record) => record.kind === 'call.request');
+  t.match(request, { v: 1, tenant: 'acme', subject: 'ada', tool: 'get', args: [{ name: 'path', bytes: 5 }] });
+  t.notMatch(JSON.stringify(records), '/ok', 'no value of an argument');
+});
+
+t.test('closing drains: calls under way end, new ones are refused', async (t) => {
+  const api = await upstream(t);
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] }, drainMs: 5000 },
+    tenants: { acme: { tenant: { connections: { api: { type: 'none', origins: [api.origin] } } }, tools: { 'f.ts': FETCHES } } },
+  });
+  const waiting = served.call('acme', 'wait');
+  await api.hung;
+  const closing = served.close();
+  api.hang();
+  t.equal((await waiting).text, '{}');
+  await closing;
+  await t.rejects(fetch(`${served.runtime.url}/healthz`));
+});

@@ -1,0 +1,106 @@
+// A whole running server for a test: real processes, threads, sockets, store and audit, over an estate written from a literal.
+// Not responsible for what is asserted. Invariant: port 0, a data folder of its own, everything ended at teardown.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Test } from 'tap';
+import { createLog } from '../../src/audit/operational-log.ts';
+import { prepareDataDir } from '../../src/config/data-dir.ts';
+import { loadServerConfig } from '../../src/config/load-server.ts';
+import { type Runtime, startRuntime } from '../../src/runtime.ts';
+import { createToken } from '../../src/vault/access-token.ts';
+import { loadMasterKey } from '../../src/vault/master-key.ts';
+import { openVault, type Vault } from '../../src/vault/vault.ts';
+import { type EstateFiles, writeEstate } from './estate.ts';
+import { modern, post } from './mcp-wire.ts';
+
+export interface Called {
+  readonly status: number;
+  /** The JSON-RPC answer as text, and its result. */
+  readonly raw: string;
+  readonly result: any;
+  /** Text of the first content block. */
+  readonly text: string;
+  /** `_meta["leasehold/error"]` of a tool result that is an error. */
+  readonly error: { code: string; class: string; correlationId: string; nextAction: any } | undefined;
+  /** The JSON-RPC error. */
+  readonly rpcError: { code: number; message: string; data?: any } | undefined;
+}
+
+export interface ServedEstate {
+  readonly runtime: Runtime;
+  readonly vault: Vault;
+  readonly estate: string;
+  readonly dataDir: string;
+  readonly logs: string[];
+  endpoint(tenant: string): string;
+  token(tenant: string, subject?: string, scopes?: readonly string[]): string;
+  call(tenant: string, tool: string, args?: unknown, options?: { token?: string; signal?: AbortSignal }): Promise<Called>;
+  /** Calls again while the answer says that calling again helps. */
+  retry(tenant: string, tool: string, args?: unknown): Promise<Called>;
+  /** Records of the tenant's audit file, once all that was appended is in it. */
+  audit(tenant: string): Promise<any[]>;
+  close(): Promise<void>;
+}
+
+export async function serve(t: Test, files: EstateFiles): Promise<ServedEstate> {
+  const estate = writeEstate(t, files);
+  return serveFolder(t, estate);
+}
+
+export async function serveFolder(t: Test, estate: string): Promise<ServedEstate> {
+  const { value: server, problems } = loadServerConfig(estate, {}, { port: '0', logLevel: 'debug' });
+  if (server === undefined) throw new Error(JSON.stringify(problems));
+  prepareDataDir(server.dataDir);
+  const { key } = loadMasterKey(server.masterKey, existsSync(join(server.dataDir, 'vault.db')));
+  const vault = openVault({ dataDir: server.dataDir, masterKey: key });
+  const logs: string[] = [];
+  const log = createLog('debug', { write: (line: string) => logs.push(line) });
+  const runtime = await startRuntime({ server, version: '0.0.0-test', vault, log });
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= runtime.close().then(() => vault.close()));
+  t.teardown(close);
+  const tokens = new Map<string, string>();
+
+  const served: ServedEstate = {
+    runtime,
+    vault,
+    estate,
+    dataDir: server.dataDir,
+    logs,
+    close,
+    endpoint: (tenant) => `${runtime.url}/t/${tenant}/mcp`,
+    token(tenant, subject = 'ada', scopes = []) {
+      const name = JSON.stringify([tenant, subject, scopes]);
+      const token = tokens.get(name) ?? createToken(vault.tokens, { tenant, subject, scopes, now: Date.now() }).token;
+      tokens.set(name, token);
+      return token;
+    },
+    async call(tenant, tool, args = {}, options = {}) {
+      const { body, headers } = modern('tools/call', { name: tool, arguments: args });
+      const reply = await post(served.endpoint(tenant), options.token ?? served.token(tenant), body, headers);
+      const { result, error }: { result?: any; error?: any } = reply.json ?? {};
+      return {
+        status: reply.status,
+        raw: reply.text,
+        result,
+        text: result?.content?.[0]?.text ?? '',
+        error: result?._meta?.['leasehold/error'],
+        rpcError: error,
+      };
+    },
+    async retry(tenant, tool, args) {
+      for (let tries = 0; ; tries += 1) {
+        const called = await served.call(tenant, tool, args);
+        if (called.error?.nextAction?.do !== 'retry' || tries === 20) return called;
+        await delay(Math.min(called.error.nextAction.afterMs, 250));
+      }
+    },
+    async audit(tenant) {
+      await runtime.flush();
+      const text = readFileSync(join(server.dataDir, 'audit', `${tenant}.jsonl`), 'utf8');
+      return text.trimEnd().split('\n').map((line) => JSON.parse(line));
+    },
+  };
+  return served;
+}
