@@ -62,6 +62,17 @@ function details(event: AuditEvent): string {
     case 'token.created':
     case 'token.revoked':
       return `,"token":${quote(event.token)}`;
+    case 'secret.set':
+    case 'secret.deleted':
+      return `,"secret":${quote(event.secret)}`;
+    case 'grant.connected':
+    case 'grant.refresh':
+    case 'grant.refreshed':
+    case 'grant.revoke':
+    case 'grant.revoked':
+      return `,"connection":${quote(event.connection)},"grant":${quote(event.grant)}${optional('outcome', event.outcome)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
+    case 'credential.rejected':
+      return `,"connection":${quote(event.connection)},"failures":${number(event.failures)}${optional('grant', event.grant)}`;
     case 'store.write':
       return `,"scope":${quote(event.scope)},"action":${quote(event.action)},"bytes":${number(event.bytes)}`;
     case 'toolset.changed':

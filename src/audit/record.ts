@@ -63,6 +63,21 @@ export type AuditEvent =
       readonly address: string;
     })
   | (AuditSubject & { readonly kind: 'token.created' | 'token.revoked'; readonly token: string })
+  | (AuditSubject & { readonly kind: 'secret.set' | 'secret.deleted'; readonly secret: string })
+  /** `refresh`, `revoke`: before the request to the authorization server; `refreshed`, `revoked`: what became of it. */
+  | (AuditSubject & {
+      readonly kind: 'grant.connected' | 'grant.refresh' | 'grant.refreshed' | 'grant.revoke' | 'grant.revoked';
+      readonly connection: string;
+      readonly grant: string;
+      readonly outcome?: 'ok' | 'refused' | 'lost';
+      readonly reason?: string;
+    })
+  | (AuditSubject & {
+      readonly kind: 'credential.rejected';
+      readonly connection: string;
+      readonly failures: number;
+      readonly grant?: string;
+    })
   | (AuditSubject & {
       readonly kind: 'store.write';
       readonly scope: 'tenant' | 'subject';

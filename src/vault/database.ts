@@ -39,6 +39,21 @@ const MIGRATIONS: readonly string[] = [
    CREATE TRIGGER store_values_removed AFTER DELETE ON store_values BEGIN
      UPDATE store_usage SET bytes = bytes - old.charged WHERE tenant = old.tenant;
    END;`,
+  `CREATE TABLE secrets (
+     tenant TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, sealed BLOB NOT NULL, updated_at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, name)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE grants (
+     tenant TEXT NOT NULL, slot BLOB NOT NULL, version TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (tenant, slot)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE refresh_locks (
+     tenant TEXT NOT NULL, slot BLOB NOT NULL, holder TEXT NOT NULL, fence INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+     PRIMARY KEY (tenant, slot)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE rejections (
+     tenant TEXT NOT NULL, slot BLOB NOT NULL, connection TEXT NOT NULL, credential TEXT NOT NULL, failures INTEGER NOT NULL,
+     until INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, slot)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 export function databasePath(dataDir: string): string {

@@ -36,3 +36,105 @@ export interface ValueStore {
   ): boolean;
   delete(tenant: string, subject: string | undefined, key: string): void;
 }
+
+/** A secret that an operator set: an API key, a password, a client secret. `owner`: a tenant, or `SERVER_OWNER`. */
+export interface StoredSecret {
+  readonly value: string;
+  /** Another one each time that the secret is set; says nothing about the value. */
+  readonly version: string;
+}
+export interface SecretInfo {
+  readonly name: string;
+  readonly version: string;
+  /** Epoch milliseconds. */
+  readonly updatedAt: number;
+}
+export interface SecretStore {
+  /** What another process set counts within STALE_MS. */
+  get(owner: string, name: string): StoredSecret | undefined;
+  set(owner: string, name: string, value: string, now: number): void;
+  delete(owner: string, name: string): boolean;
+  /** By name; never values. */
+  list(owner: string): SecretInfo[];
+}
+
+/** Whose grant: of one subject, or (undefined) of the tenant itself. */
+export interface GrantOwner {
+  readonly issuer: string;
+  readonly subject: string;
+}
+export interface GrantKey {
+  readonly tenant: string;
+  /** Name of the connection in tenant.json. */
+  readonly slot: string;
+  readonly owner: GrantOwner | undefined;
+}
+
+/** What an authorization server gave us for one account. Sealed as a whole. */
+export interface Grant {
+  /** Public id, for the audit; the same over all refreshes. */
+  readonly id: string;
+  /** The authorization server and client that it is good for (`grantBinding`): with another one it is not used. */
+  readonly binding: string;
+  /** `reauthorize`: the server ended it, or it cannot be refreshed; its owner must connect again. */
+  readonly state: 'active' | 'reauthorize';
+  /** Why, where it is not active: an OAuth error code or words of ours; never a secret. */
+  readonly reason?: string;
+  /** Scopes asked for, and those granted (what was asked where the server does not say). */
+  readonly requested: readonly string[];
+  readonly scopes: readonly string[];
+  readonly accessToken: string;
+  /** Epoch milliseconds; absent where the server does not say. */
+  readonly expiresAt?: number;
+  readonly refreshToken?: string;
+  /** Account at the service as a person knows it, where it was told. */
+  readonly account?: string;
+  /** Write-ahead: a request that spends the refresh token began then, and its answer has not been stored. */
+  readonly refreshBegan?: number;
+  /** Epoch milliseconds. */
+  readonly connectedAt: number;
+  readonly refreshedAt: number;
+}
+export interface StoredGrant extends Grant {
+  /** Another one after each write: what `replace` compares. */
+  readonly version: string;
+}
+
+export interface GrantStore {
+  /** Cached: what another process wrote counts within STALE_MS. The same object until it changes. */
+  find(key: GrantKey): StoredGrant | undefined;
+  /** Past the cache. */
+  read(key: GrantKey): StoredGrant | undefined;
+  /** Durable when it returns. Whatever was there is replaced: for a new authorization. */
+  put(key: GrantKey, grant: Grant): StoredGrant;
+  /** Durable when it returns. Undefined, and nothing written, where the stored version is not `version` any more. */
+  replace(key: GrantKey, grant: Grant, version: string): StoredGrant | undefined;
+  delete(key: GrantKey): boolean;
+  /** Of one tenant, oldest first. */
+  list(tenant: string): { readonly key: GrantKey; readonly grant: StoredGrant }[];
+}
+
+/** One refresher per grant over all processes: a row that expires by itself. */
+export interface RefreshLocks {
+  /** A fencing number that rises with each taking; undefined while another one holds it, or the database is busy. */
+  take(key: GrantKey, holder: string, now: number, ttlMs: number): number | undefined;
+  /** Only what was taken with this number. */
+  release(key: GrantKey, holder: string, fence: number): void;
+}
+
+/** That an upstream refused a credential: how often in a row, and until when it is not sent again. */
+export interface Rejection {
+  /** Which credential: its versions. Another one is not rejected. */
+  readonly credential: string;
+  readonly failures: number;
+  /** Epoch milliseconds. */
+  readonly until: number;
+  readonly at: number;
+}
+export interface RejectionStore {
+  /** Cached: what another process wrote counts within STALE_MS. */
+  find(key: GrantKey): Rejection | undefined;
+  set(key: GrantKey, rejection: Rejection): void;
+  clear(key: GrantKey): void;
+  list(tenant: string): { readonly slot: string; readonly rejection: Rejection }[];
+}

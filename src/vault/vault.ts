@@ -3,8 +3,12 @@
 // Invariant: nothing opens with a wrong key; server and CLI may have the same vault open at the same time.
 import { openDatabase, transact } from './database.ts';
 import { ForeignChanges } from './foreign-changes.ts';
+import { SqliteGrantStore } from './grant-store.ts';
 import { checkMasterKey } from './master-wrap.ts';
-import type { TokenStore, ValueStore } from './stores.ts';
+import { SqliteRefreshLocks } from './refresh-locks.ts';
+import { SqliteRejectionStore } from './rejection-store.ts';
+import { SqliteSecretStore } from './secret-store.ts';
+import type { GrantStore, RefreshLocks, RejectionStore, SecretStore, TokenStore, ValueStore } from './stores.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import { SqliteTokenStore } from './token-store.ts';
 import { SqliteValueStore } from './value-store.ts';
@@ -22,12 +26,18 @@ export interface VaultOptions {
 export interface Vault {
   readonly tokens: TokenStore;
   readonly values: ValueStore;
-  /** Destroys the tenant's key, values and tokens. What copies and backups still hold of its values cannot be opened. */
+  readonly secrets: SecretStore;
+  readonly grants: GrantStore;
+  readonly refreshLocks: RefreshLocks;
+  readonly rejections: RejectionStore;
+  /** Destroys the tenant's key and all that it has here. What copies and backups still hold of its values cannot be opened. */
   shredTenant(tenant: string): void;
   /** Whether the database answers. */
   healthy(): boolean;
   close(): void;
 }
+
+const TENANT_TABLES = ['store_values', 'store_usage', 'tokens', 'secrets', 'grants', 'refresh_locks', 'rejections'];
 
 /** Throws a `VaultError`. */
 export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultOptions): Vault {
@@ -37,19 +47,24 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
     const changes = new ForeignChanges(db);
     const keys = new TenantKeys(db, masterKey, changes);
     const tokens = new SqliteTokenStore(db, changes);
-    const removals = ['store_values', 'store_usage', 'tokens'].map((table) =>
-      db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
-    );
+    const secrets = new SqliteSecretStore(db, keys, changes);
+    const grants = new SqliteGrantStore(db, keys, changes, now);
+    const rejections = new SqliteRejectionStore(db, keys, changes, now);
+    const removals = TENANT_TABLES.map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`));
     const probe = db.prepare('SELECT count(*) FROM vault_meta');
     return {
       tokens,
       values: new SqliteValueStore(db, keys, now),
+      secrets,
+      grants,
+      refreshLocks: new SqliteRefreshLocks(db, keys, now),
+      rejections,
       shredTenant(tenant) {
         transact(db, () => {
           keys.destroy(tenant);
           for (const removal of removals) removal.run(tenant);
         });
-        tokens.forget();
+        for (const store of [tokens, secrets, grants, rejections]) store.forget();
         // secure_delete overwrote the pages; the log still holds the old ones until it is written back and emptied.
         db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       },
