@@ -31,7 +31,8 @@ export interface SpawnedHost {
 
 function permissions(kind: PoolKind, nodeMajor: number, reads: readonly string[]): string[] {
   const flags = ['--permission', ...reads.map((path) => `--allow-fs-read=${path}`)];
-  if (kind === 'egress' && nodeMajor >= NET_PERMISSION_MAJOR) flags.push('--allow-net');
+  // That network permissions are experimental is known, and no news to an operator.
+  if (kind === 'egress' && nodeMajor >= NET_PERMISSION_MAJOR) flags.push('--allow-net', '--disable-warning=ExperimentalWarning');
   return flags;
 }
 
@@ -49,7 +50,6 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
     // For the main thread, which runs only our code; the threads' own flags leave it out.
     '--allow-worker',
     '--disable-warning=PERM0006',
-    '--disable-warning=ExperimentalWarning',
     entry.hostEntry,
     JSON.stringify(start),
   ];

@@ -1,5 +1,6 @@
 // Real host processes with real threads: whatever dies in them, every call ends once, with its own result or a coded failure.
 // The threads run a fixture without a sandbox, so that each fault is one line; the sandbox has tests of its own.
+import '../helpers/bare-children.ts';
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -476,15 +477,17 @@ t.test('a thread that cannot be terminated', async (t) => {
 
 t.test('a host with a stuck thread ends when its supervisor is killed', async (t) => {
   const runDir = join(t.testdir(), 'run');
-  const supervisor = spawn(process.execPath, [fixture('supervisor.ts'), runDir, THREAD], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const printed = await new Promise<string>((resolve) => supervisor.stdout.once('data', (chunk) => resolve(String(chunk))));
-  const host = Number(printed);
-  t.ok(alive(host), 'the host runs');
-  supervisor.kill('SIGKILL');
-  await until(() => !alive(host));
-  t.notOk(alive(host));
+  // An endless loop, and native code that `process.exit` would wait for.
+  for (const tool of ['spin', 'stuck']) {
+    const args = [fixture('supervisor.ts'), runDir, THREAD, tool];
+    const supervisor = spawn(process.execPath, args, { env: {}, stdio: ['ignore', 'pipe', 'inherit'] });
+    const printed = await new Promise<string>((resolve) => supervisor.stdout.once('data', (chunk) => resolve(String(chunk))));
+    const host = Number(printed);
+    t.ok(alive(host), 'the host runs');
+    supervisor.kill('SIGKILL');
+    await until(() => !alive(host), 'the end of the host');
+    t.notOk(alive(host), tool);
+  }
 });
 
 t.test('bad frames end the host, and every call in it', async (t) => {
