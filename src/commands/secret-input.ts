@@ -39,8 +39,9 @@ async function readAll(stdin: NodeJS.ReadableStream): Promise<string> {
 
 /** Raw mode: the terminal echoes nothing, and Ctrl-C is ours to see. */
 function prompt(io: Io, stdin: Terminal, shown: string): Promise<string> {
-  io.stderr.write(`secret ${shown} (not shown): `);
   stdin.setRawMode(true);
+  // Only now: who is quick to answer would see the answer.
+  io.stderr.write(`secret ${shown} (not shown): `);
   stdin.setEncoding('utf8');
   stdin.resume();
   return new Promise((resolve, reject) => {
