@@ -61,7 +61,7 @@ function nextText(next: JsonObject): string | undefined {
 export function failureLine(of: CallFailure): string {
   const tail = [
     of.next === undefined ? '' : `   next: ${of.next}`,
-    of.correlation === undefined ? '' : `   call ${of.correlation}`,
+    of.correlation === undefined || of.message.includes(of.correlation) ? '' : `   call ${of.correlation}`,
   ];
   return `✗ ${of.class}  ${of.code}   ${printable(of.message)}${tail.join('')}\n`;
 }

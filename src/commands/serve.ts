@@ -3,6 +3,7 @@
 // Invariant: with `--json` stdout gets one line and nothing else; whatever was begun is ended in reverse, also after a failed start.
 import { createLog } from '../audit/operational-log.ts';
 import type { CompiledServer } from '../config/compiled.ts';
+import { writeEditorSchemas } from '../config/editor-schemas.ts';
 import { type Runtime, startRuntime } from '../runtime.ts';
 import { changeLines, problemLines } from './author-screen.ts';
 import { type Io, UserError } from './command.ts';
@@ -41,6 +42,7 @@ export async function serve(serving: Serving): Promise<number> {
     config,
     async (access) => {
       if (access.createdKey !== undefined) io.stderr.write(`a master key was made at ${access.createdKey}: back it up\n`);
+      writeEditorSchemas(config.dataDir);
       const tokens = await serving.tokens?.(config, access);
       const runtime = await begin(config, access);
       const { estate, dataDir } = config;
@@ -92,7 +94,10 @@ function servedBy(serving: Serving, { runtime, tokens, readyMs }: Started): Serv
     return { id, endpoint, tools, problems: problems.length, ...(token === undefined ? {} : { token }) };
   });
   const { estate, dataDir } = config;
-  const lines = serving.hints?.(invocation(io)) ?? [];
+  const prefix = invocation(io);
+  const [first] = tenants;
+  const lines =
+    serving.hints?.(prefix) ?? (first === undefined ? [] : [`token    ${prefix} token create ${first.id} --subject <who>`]);
   return { version: leaseholdVersion(), url, readyMs, estate, dataDir, tenants, hints: lines };
 }
 

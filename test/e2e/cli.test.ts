@@ -129,6 +129,32 @@ t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t)
   });
 });
 
+t.test('dev shows every change and failure with its place', { timeout: 120_000 }, async (t) => {
+  const env = ownUser(t);
+  const estate = join(env['XDG_DATA_HOME'] ?? '', 'estate');
+  t.equal((await leasehold(['init', estate, '--yes'], { env })).code, 0);
+  const file = join(estate, 'tenants', 'acme', 'tools', 'hello.ts');
+  const source = readFileSync(file, 'utf8');
+  const { child, exit, stderr } = await serving(t, ['dev', estate, '--port', '0'], env);
+  t.ok(readFileSync(join(estate, '.leasehold', 'schemas', 'tenant.json')), 'editors find the schemas');
+  const failing = source.replace(/handler: [^\n]+/, 'handler: () => {\n    throw new TypeError("boom");\n  },');
+  t.not(failing, source);
+  writeFileSync(file, failing);
+  await until(async () => /✓ acme {2}bundle [0-9a-f]{4}→[0-9a-f]{4} {2}1 tool {2}\d+ ms {3}live/.test(stderr()));
+  const failed = await leasehold(['call', 'acme', 'hello', 'name=Ada', '--estate', estate], { env });
+  t.strictSame([failed.code, failed.stdout], [1, '']);
+  t.match(failed.stderr, /^✗ tool {2}tool_failed {3}hello: The tool failed/);
+  t.notMatch(failed.stderr, 'boom', 'what is thrown is for the author');
+  await until(async () => /TypeError: boom\n +at .*tools\/hello\.ts:8:11/.test(stderr()));
+  t.match(stderr(), /acme {2}hello {2}error .*call [0-9A-Z]{26} {2}\(the caller saw: tool_failed\)/);
+  writeFileSync(file, `import 'node:fs';\n${source}`);
+  await until(async () =>
+    /✗ acme {2}tenants\/acme\/tools\/hello\.ts:1:\d+ .*node:fs.* {3}[0-9a-f]{4} keeps serving/.test(stderr()),
+  );
+  child.kill('SIGTERM');
+  t.equal(await exit, 0);
+});
+
 t.test('a port that another program holds is named with its process', async (t) => {
   const env = ownUser(t);
   const holder = createServer((_request, response) => response.end('not leasehold'));
