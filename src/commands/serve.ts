@@ -41,7 +41,9 @@ export async function serve(serving: Serving): Promise<number> {
   return withVault(
     config,
     async (access) => {
-      if (access.createdKey !== undefined) io.stderr.write(`a master key was made at ${access.createdKey}: back it up\n`);
+      // The demo guards nothing worth a backup.
+      if (access.createdKey !== undefined && serving.tokens === undefined)
+        io.stderr.write(`a master key was made at ${access.createdKey}: back it up\n`);
       writeEditorSchemas(config.dataDir);
       const tokens = await serving.tokens?.(config, access);
       const runtime = await begin(config, access);
