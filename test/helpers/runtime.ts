@@ -1,5 +1,6 @@
 // A whole running server for a test: real processes, threads, sockets, store and audit, over an estate written from a literal.
 // Not responsible for what is asserted. Invariant: port 0, a data folder of its own, everything ended at teardown.
+import './bare-children.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +9,7 @@ import { createLog } from '../../src/audit/operational-log.ts';
 import { prepareDataDir } from '../../src/config/data-dir.ts';
 import { loadServerConfig } from '../../src/config/load-server.ts';
 import { type Runtime, startRuntime } from '../../src/runtime.ts';
+import { problemLine } from '../../src/shared/problem.ts';
 import { createToken } from '../../src/vault/access-token.ts';
 import { loadMasterKey } from '../../src/vault/master-key.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
@@ -60,6 +62,7 @@ export async function serveFolder(t: Test, estate: string): Promise<ServedEstate
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= runtime.close().then(() => vault.close()));
   t.teardown(close);
+  for (const { id, problems } of runtime.registry.list()) for (const problem of problems) t.comment(`${id}: ${problemLine(problem)}`);
   const tokens = new Map<string, string>();
 
   const served: ServedEstate = {
@@ -99,7 +102,7 @@ export async function serveFolder(t: Test, estate: string): Promise<ServedEstate
     async audit(tenant) {
       await runtime.flush();
       const text = readFileSync(join(server.dataDir, 'audit', `${tenant}.jsonl`), 'utf8');
-      return text.trimEnd().split('\n').map((line) => JSON.parse(line));
+      return text.trimEnd().split('\n').map((line) => JSON.parse(line).event);
     },
   };
   return served;
