@@ -46,7 +46,7 @@ export class Bundler {
 
   close(): void {
     this.#closed = true;
-    for (const live of [...this.#live]) this.#end(live);
+    for (let live = this.#live[0]; live !== undefined; live = this.#live[0]) this.#end(live);
   }
 
   async #take(order: BundleOrder): Promise<Live> {

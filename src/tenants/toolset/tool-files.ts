@@ -16,7 +16,7 @@ export function listToolFiles(tenantDir: string): ToolFiles {
   const code: string[] = [];
   const bindings: string[] = [];
   for (const name of namesIn(join(tenantDir, TOOLS_FOLDER)).toSorted().slice(0, MOST)) {
-    if (/\.binding\.json$/.test(name)) bindings.push(`${TOOLS_FOLDER}/${name}`);
+    if (name.endsWith('.binding.json')) bindings.push(`${TOOLS_FOLDER}/${name}`);
     else if (/\.m?[jt]s$/.test(name) && !/\.(?:d|test|spec)\.m?[jt]s$/.test(name)) code.push(`${TOOLS_FOLDER}/${name}`);
   }
   return { code, bindings };
