@@ -481,6 +481,7 @@ t.test('a host with a stuck thread ends when its supervisor is killed', async (t
   for (const tool of ['spin', 'stuck']) {
     const args = [fixture('supervisor.ts'), runDir, THREAD, tool];
     const supervisor = spawn(process.execPath, args, { env: {}, stdio: ['ignore', 'pipe', 'inherit'] });
+    t.teardown(() => supervisor.kill('SIGKILL'));
     const printed = await new Promise<string>((resolve) => supervisor.stdout.once('data', (chunk) => resolve(String(chunk))));
     const host = Number(printed);
     t.ok(alive(host), 'the host runs');
