@@ -6,11 +6,13 @@ import { RestBindingSchema } from './manifest.ts';
 import { FetchRequestSchema, HttpHeadSchema } from './host-request.ts';
 import { FailureSchema } from './outcome.ts';
 
-/** A credential for one request to one origin: header values to add, and when they stop being good. Never logged, never kept. */
+/** A credential for one request to one origin: what to add to it, and when that stops being good. Never logged, never kept. */
 export const LeaseSchema = Type.Object(
   {
     id: Type.String(),
     headers: Type.Record(Type.String(), Type.String()),
+    /** Query parameters, unencoded. */
+    query: Type.Optional(Type.Record(Type.String(), Type.String())),
     /** Milliseconds from arrival, by the monotonic clock of the egress host. */
     expiresInMs: Type.Integer({ minimum: 0 }),
   },

@@ -4,14 +4,15 @@
 // of retry, breaker and (for connections with a credential) refresh.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditLog, AuditSubject } from '../audit/record.ts';
-import type { EgressOrder, EgressOutcome, EgressWork, OriginPolicy } from '../boundary/egress.ts';
+import type { EgressOrder, EgressOutcome, EgressWork, Lease, OriginPolicy } from '../boundary/egress.ts';
 import type { FetchRequest, HttpHead } from '../boundary/host-request.ts';
 import type { RestBinding } from '../boundary/manifest.ts';
 import type { CompiledConnection } from '../config/compiled.ts';
 import type { Body, EgressPool } from '../hosts/pool.ts';
-import { type Failure, failure } from '../shared/errors.ts';
+import { type Failure, failure, isFailure } from '../shared/errors.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import { Breakers } from './breakers.ts';
+import type { CredentialAsk, Credentials } from './credentials.ts';
 import { failureOf, stoppedFailure, verdictOf } from './egress-failure.ts';
 import { originPolicy, targetOrigin } from './policy.ts';
 import { backoffMs, isRepeatableBinding, isRepeatableFetch } from './retry.ts';
@@ -34,6 +35,8 @@ export interface EgressRequest {
   readonly traceparent: string;
   /** Epoch milliseconds. */
   readonly deadline: number;
+  /** Scopes of the upstream that the tool needs. @default none */
+  readonly scopes?: readonly string[];
   /** The tool is declared idempotent or read-only, so any request of it may be repeated. */
   readonly repeatable: boolean;
   /** Aborts with a `CancelReason` when the call is stopped. */
@@ -51,6 +54,8 @@ export type EgressCall = (request: EgressRequest) => Promise<EgressSettled>;
 
 export interface EgressCallPorts {
   readonly audit: AuditLog;
+  /** Without it, connections that need a credential are refused. */
+  readonly credentials?: Credentials;
   readonly privateOrigins: readonly string[];
   /** Epoch milliseconds; the clock and the dice are handed in for tests. */
   readonly now?: () => number;
@@ -63,6 +68,7 @@ const LATE_MS = 20;
 /** What stays the same over all attempts of one request. */
 interface Prepared {
   readonly request: EgressRequest;
+  readonly ask: CredentialAsk;
   readonly method: string;
   readonly origin: string;
   readonly work: EgressWork;
@@ -71,17 +77,24 @@ interface Prepared {
 }
 type Attempt =
   | { readonly done: EgressSettled }
+  /** The credential was refused and there is a newer one. */
+  | { readonly renewed: true }
   | { readonly transient: Extract<EgressOutcome, { status: 'transient' }>; readonly failure: Failure };
 
 export function createEgressCall(ports: EgressCallPorts): EgressCall {
-  const { audit, privateOrigins, now = Date.now, random = Math.random } = ports;
+  const { audit, credentials = NO_CREDENTIALS, privateOrigins, now = Date.now, random = Math.random } = ports;
   const breakers = new Breakers(now);
 
   return async (request) => {
     const prepared = prepare(request, privateOrigins);
+    let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
-      const tried = await once(prepared, attempt);
+      const tried = await once(prepared, attempt, renewed);
       if ('done' in tried) return tried.done;
+      if ('renewed' in tried) {
+        renewed = true;
+        continue;
+      }
       const { transient } = tried;
       const mayRepeat = prepared.repeatable || !transient.sent;
       const wait = mayRepeat ? backoffMs(attempt, transient.retryAfterMs, request.deadline - now(), random()) : undefined;
@@ -94,12 +107,11 @@ export function createEgressCall(ports: EgressCallPorts): EgressCall {
     }
   };
 
-  /** Pass the breaker, record, send, record. */
-  async function once(prepared: Prepared, attempt: number): Promise<Attempt> {
+  /** Pass the breaker, lease, record, send, record. `renewed`: a newer credential was fetched for this request before. */
+  async function once(prepared: Prepared, attempt: number, renewed: boolean): Promise<Attempt> {
     const { request, origin } = prepared;
     if (request.signal.aborted) return refused(stoppedFailure(request.signal));
-    const timeoutMs = Math.floor(request.deadline - now());
-    if (timeoutMs <= 0) return refused(failure('deadline_exceeded'));
+    if (request.deadline - now() < 1) return refused(failure('deadline_exceeded'));
     const admission = breakers.admit(request.tenant, origin);
     if (admission.pass === undefined) {
       const { retryAfterMs } = admission;
@@ -107,16 +119,34 @@ export function createEgressCall(ports: EgressCallPorts): EgressCall {
     }
     let verdict: ReturnType<typeof verdictOf> = 'neutral';
     try {
+      const leased = await credentials.lease(prepared.ask);
+      if (leased !== undefined && isFailure(leased)) return refused(leased);
+      if (request.signal.aborted) return refused(stoppedFailure(request.signal));
+      const timeoutMs = Math.floor(request.deadline - now());
+      if (timeoutMs < 1) return refused(failure('deadline_exceeded'));
       const subject: AuditSubject = { ...request.subject, tenant: request.tenant, id: newCorrelationId() };
       const { slot: connection } = request.connection;
+      const lease = leased === undefined ? {} : { lease: leased.lease.id };
       try {
-        await audit.append({ ...subject, kind: 'egress.request', connection, method: prepared.method, origin, attempt });
+        await audit.append({
+          ...subject,
+          kind: 'egress.request',
+          connection,
+          method: prepared.method,
+          origin,
+          attempt,
+          ...lease,
+        });
       } catch {
         return refused(failure('audit_unavailable'));
       }
       if (!prepared.repeatable) request.onUnsafeSent();
       const begun = now();
-      const { outcome, body } = await request.pool.send(orderOf(prepared, timeoutMs), request.body, request.signal);
+      const { outcome, body } = await request.pool.send(
+        orderOf(prepared, timeoutMs, leased?.lease),
+        request.body,
+        request.signal,
+      );
       verdict = verdictOf(outcome, request.signal);
       const status = outcome.status === 'denied' ? undefined : outcome.http?.status;
       try {
@@ -131,6 +161,13 @@ export function createEgressCall(ports: EgressCallPorts): EgressCall {
       } catch {
         if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
         return refused(failure(outcome.sent && !prepared.repeatable ? 'outcome_unknown' : 'audit_unavailable'));
+      }
+      if (leased !== undefined) {
+        if (outcome.status === 'credential_rejected') {
+          const newer = await credentials.rejected(prepared.ask, leased.version);
+          if (newer !== 'resend') return refused(newer);
+          if (!renewed) return { renewed: true };
+        } else if (status !== undefined) credentials.accepted(prepared.ask);
       }
       if (outcome.status === 'ok') return { done: { ok: true, http: outcome.http, body } };
       const reason = failureOf(outcome, {
@@ -152,9 +189,12 @@ function refused(reason: Failure): Attempt {
 function prepare(request: EgressRequest, privateOrigins: readonly string[]): Prepared {
   const { ask, connection } = request;
   const policy = originPolicy(connection, privateOrigins, request.upstreamBytes);
+  const { tenant, subject, scopes = [], deadline, signal } = request;
+  const credential: CredentialAsk = { tenant, connection, subject, scopes, deadline, signal };
   if (ask.kind === 'binding') {
     return {
       request,
+      ask: credential,
       method: ask.binding.method,
       origin: connection.origins[0] ?? 'none',
       work: { kind: 'binding', tool: ask.tool },
@@ -164,6 +204,7 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
   }
   return {
     request,
+    ask: credential,
     method: ask.request.method.toUpperCase(),
     origin: targetOrigin(ask.request.url, connection)?.slice(0, 300) ?? 'invalid',
     work: ask,
@@ -172,6 +213,12 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
   };
 }
 
-function orderOf(prepared: Prepared, timeoutMs: number): EgressOrder {
-  return { work: prepared.work, policy: prepared.policy, traceparent: prepared.request.traceparent, timeoutMs };
+function orderOf({ work, policy, request: { traceparent } }: Prepared, timeoutMs: number, lease: Lease | undefined): EgressOrder {
+  return { work, policy, traceparent, timeoutMs, ...(lease === undefined ? {} : { lease }) };
 }
+
+const NO_CREDENTIALS: Credentials = {
+  lease: ({ connection }) => (connection.type === 'none' ? undefined : failure('not_connected')),
+  rejected: async () => failure('credential_rejected'),
+  accepted: () => undefined,
+};

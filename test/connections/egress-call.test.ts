@@ -264,6 +264,14 @@ t.test('credentials, denials and arguments are final', async (t) => {
   t.equal(failureCode(await closed.get('/')), 'egress_denied', 'a private address without the word of the operator');
 });
 
+t.test('without a room for credentials, a connection that needs one is not served', async (t) => {
+  const s = await scene(t, (_, response) => json(response, {}));
+  const key = { owner: 'acme', secret: 'k' };
+  const connection: CompiledConnection = { ...s.connection, type: 'basic', username: 'ada', password: key };
+  t.equal(failureCode(await s.get('/', { connection })), 'not_connected');
+  t.equal(s.server.received.length, 0);
+});
+
 t.test('a stopped call: the reason says how it ends', async (t) => {
   const s = await scene(t, () => undefined);
   for (const [reason, code] of [

@@ -6,7 +6,8 @@ import type { Dispatcher } from 'undici';
 
 export interface WireRequest {
   readonly method: string;
-  readonly url: URL;
+  /** Path and query, as they go out. */
+  readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: Uint8Array | undefined;
 }
@@ -31,7 +32,7 @@ export function exchange(dispatcher: Dispatcher, request: WireRequest, bounds: W
       dispatcher.dispatch(
         {
           method: request.method,
-          path: `${request.url.pathname}${request.url.search}`,
+          path: request.path,
           headers: request.headers,
           body: request.body ?? null,
         },

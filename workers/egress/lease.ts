@@ -23,15 +23,17 @@ export class LeaseBook {
 
 export class TakenLease {
   readonly headers: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
   #monotonicEnd: number;
   #wallEnd: number;
   #secrets: readonly string[];
 
   constructor(lease: Lease) {
     this.headers = lease.headers;
+    this.query = lease.query ?? {};
     this.#monotonicEnd = performance.now() + lease.expiresInMs;
     this.#wallEnd = Date.now() + lease.expiresInMs;
-    this.#secrets = Object.values(lease.headers).flatMap(formsOf);
+    this.#secrets = [...Object.values(this.headers), ...Object.values(this.query)].flatMap(formsOf);
   }
 
   /** A suspended machine stops the monotonic clock; a set-back wall clock lies the other way. */

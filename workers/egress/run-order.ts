@@ -12,6 +12,7 @@ import { decodeBody } from './decode.ts';
 import { exchange, type WireResult } from './exchange.ts';
 import { allowOrigin, isAllowedMethod, mayCarryCredential, resolveTarget } from './guard.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
+import { leasedPath } from './leased-path.ts';
 import type { LeaseBook } from './lease.ts';
 import { outcomeOfStatus, outcomeOfWire } from './outcome.ts';
 
@@ -57,9 +58,11 @@ export async function runOrder(
   if (!headers.ok) return denied(failure('egress_denied', { message: `The request is refused: ${headers.reason}.` }));
 
   const { method, url, maxBytes } = plan;
+  const leased = leasedPath(url, lease);
+  if (!leased.ok) return denied(failure('egress_denied', { message: `The request is refused: ${leased.reason}.` }));
   const wire: WireResult = await exchange(
     rooms.clients.for(url.origin, plan.allowPrivate),
-    { method, url, headers: headers.headers, body: plan.body },
+    { method, path: leased.path, headers: headers.headers, body: plan.body },
     { timeoutMs: Math.max(0, until - performance.now()), signal, maxBytes, mayLeave: () => lease?.isGood() ?? true },
   );
   if (!wire.ok) return { outcome: outcomeOfWire(wire, maxBytes) };
