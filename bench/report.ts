@@ -94,8 +94,8 @@ export function render(report: Report): string {
   if ('toolsThreadMb' in report.memory) section('memory (MiB)', figures(report.memory));
   if (report.recovery) section('recovery (median / worst ms)', figures(report.recovery));
   if (report.tenants) {
-    const { large, small, ...rest } = report.tenants;
-    const more = { echoRps: large.rps, echoRpsAlone: small.rps, cpuUs: large.cpuUsMain, cpuUsAlone: small.cpuUsMain };
+    const { large, alone, ...rest } = report.tenants;
+    const more = { echoRps: large.rps, echoRpsAlone: alone.rps, cpuUs: large.cpuUsMain, cpuUsAlone: alone.cpuUsMain };
     section('many tenants', figures({ ...rest, ...more }));
   }
   if (report.bars.length > 0) {

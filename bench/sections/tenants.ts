@@ -1,7 +1,8 @@
 // Many registered tenants of ten tools each: start from the cache, memory of each, and what one of them notices.
 // Not responsible for judging the figures (`bars`).
-// Invariant: no tool of the many is called, only those of the one that is measured; every tenant's bundle is its own.
-import { mkdir, writeFile } from 'node:fs/promises';
+// Invariant: no tool of the many is called, only those of the one that is measured. One of the many is bundled by Leasehold; the
+// others get copies of its folder and of its cache, with their own paths and times, since bundling thousands takes hours.
+import { cp, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadCall, median } from '../load/load.ts';
 import type { Measured } from '../load/generate.ts';
@@ -12,54 +13,104 @@ import { ECHO } from './echo.ts';
 
 export interface TenantsFigures {
   readonly tenants: number;
-  /** Of the first start: every tenant is bundled and described. */
-  readonly firstReadyMs: number;
-  readonly cachedReadyMs: number;
+  readonly readyMs: number;
+  /** Of an estate with one tenant, from its cache. */
+  readonly readyMsAlone: number;
   /** Growth of the supervisor's memory over an estate with one tenant, per tenant. */
   readonly bytesPerTenant: number;
   /** Echo, requests per second and CPU of the supervisor: in the large estate and in one with a single tenant. */
   readonly large: Measured;
-  readonly small: Measured;
+  readonly alone: Measured;
 }
 
-const FIRST_START_MS = 30 * 60_000;
+const START_MS = 5 * 60_000;
+const SETTLE_MS = 2000;
 const TOOLS = 10;
+const SEED = 'many-0';
 
-function toolset(tenant: number): string {
+function toolset(): string {
   const tools = Array.from(
     { length: TOOLS },
     (_, index) =>
-      `tool_${index}: defineTool({ description: 'Tool ${index} of tenant ${tenant}', inputSchema: Type.Object({ text: Type.String(), times: Type.Optional(Type.Integer()) }), handler: ({ text }) => text })`,
+      `tool_${index}: defineTool({ description: 'Tool ${index}', inputSchema: Type.Object({ text: Type.String(), times: Type.Optional(Type.Integer()) }), handler: ({ text }) => text })`,
   );
   return `import { defineTool, defineToolset, Type } from 'leasehold';\nexport default defineToolset({ tools: { ${tools.join(', ')} } });\n`;
 }
 
-export async function tenantsFigures(small: Subject, options: BenchOptions): Promise<TenantsFigures> {
+/** The cache's index of one tenant, as far as it names files. */
+interface Index {
+  inputs: { path: string; mtimeMs: number; ctimeMs: number }[];
+  absent: string[];
+}
+
+async function copySeed(estate: string, id: string, index: string): Promise<void> {
+  const tenants = join(estate, 'tenants');
+  const bundles = join(estate, '.leasehold', 'bundles');
+  await cp(join(tenants, SEED), join(tenants, id), { recursive: true });
+  await cp(join(bundles, SEED), join(bundles, id), { recursive: true });
+  const moved = JSON.parse(index.replaceAll(join(tenants, SEED), join(tenants, id))) as Index;
+  for (const input of moved.inputs) {
+    const { mtimeMs, ctimeMs } = await stat(input.path);
+    Object.assign(input, { mtimeMs, ctimeMs });
+  }
+  await writeFile(join(bundles, id, 'index.json'), JSON.stringify(moved));
+}
+
+async function fill(estate: Estate, count: number): Promise<void> {
+  const dir = join(estate.dir, 'tenants', SEED);
+  await mkdir(join(dir, 'tools'), { recursive: true });
+  await writeFile(join(dir, 'tenant.json'), '{}');
+  await writeFile(join(dir, 'tools', 'all.ts'), toolset());
+  await (await estate.serve()).stop();
+  const root = await realpath(estate.dir);
+  const index = await readFile(join(root, '.leasehold', 'bundles', SEED, 'index.json'), 'utf8');
+  for (let number = 1; number < count; number += 1) await copySeed(root, `many-${number}`, index);
+}
+
+async function settledBytes(pid: number): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  return memoryBytes(pid);
+}
+
+async function alone(): Promise<{ bytes: number; readyMs: number }> {
   const estate = await Estate.create();
   try {
-    for (let index = 0; index < options.tenants; index += 1) {
-      const dir = join(estate.dir, 'tenants', `many-${index}`);
-      await mkdir(join(dir, 'tools'), { recursive: true });
-      await writeFile(join(dir, 'tenant.json'), '{}');
-      await writeFile(join(dir, 'tools', 'all.ts'), toolset(index));
-    }
+    await (await estate.serve()).stop();
+    const server = await estate.serve();
+    const bytes = await settledBytes(server.pid);
+    await server.stop();
+    return { bytes, readyMs: server.readyMs };
+  } finally {
+    await estate.remove();
+  }
+}
+
+export async function tenantsFigures(single: Subject, options: BenchOptions): Promise<TenantsFigures> {
+  const estate = await Estate.create();
+  try {
+    await fill(estate, options.tenants);
     const token = await estate.token('bench');
-    const first = await estate.serve(FIRST_START_MS);
-    const firstReadyMs = first.readyMs;
-    await first.stop();
-    const server = await estate.serve(FIRST_START_MS);
-    const bytesPerTenant = (memoryBytes(server.pid) - memoryBytes(small.server.pid)) / options.tenants;
+    const one = await alone();
+    const server = await estate.serve(START_MS);
+    const bytesPerTenant = ((await settledBytes(server.pid)) - one.bytes) / options.tenants;
     const target = { url: endpointOf(server, 'bench'), token };
     const call = { ...ECHO, era: '2026-07-28' } as const;
     const large: Measured[] = [];
-    const alone: Measured[] = [];
+    const small: Measured[] = [];
     for (let round = 0; round < options.rounds; round += 1) {
       large.push(await loadCall(target, server.pid, call, options));
-      alone.push(await loadCall(small.target, small.server.pid, call, options));
+      small.push(await loadCall(single.target, single.server.pid, call, options));
     }
-    const cachedReadyMs = server.readyMs;
     await server.stop();
-    return { tenants: options.tenants, firstReadyMs, cachedReadyMs, bytesPerTenant, large: median(large), small: median(alone) };
+    const { readyMs } = server;
+    return {
+      tenants: options.tenants,
+      readyMs,
+      readyMsAlone: one.readyMs,
+      bytesPerTenant,
+      large: median(large),
+      alone: median(small),
+    };
   } finally {
     await estate.remove();
   }
