@@ -8,7 +8,7 @@ import type { ResultBody } from '../mcp/ports.ts';
 import type { Accepted } from './accept.ts';
 import { drained, oneLine } from './event-bytes.ts';
 import type { Exchanges, OpenStream } from './exchanges.ts';
-import { COMMON_HEADERS, JSON_HEADERS, STREAM_HEADERS } from './response-headers.ts';
+import { COMMON_HEADERS, CORRELATION_HEADER, JSON_HEADERS, STREAM_HEADERS } from './response-headers.ts';
 
 /** Up to here one string is cheaper than several writes. */
 const JOINED_BYTES = 4096;
@@ -22,6 +22,7 @@ export class HttpAnswer implements Answer, OpenStream {
   readonly streams: boolean;
   readonly #streamsOnly: boolean;
   readonly #response: ServerResponse;
+  readonly #correlation: string;
   readonly #exchanges: Exchanges;
   readonly #stallMs: number;
   #controller: AbortController | undefined;
@@ -29,8 +30,9 @@ export class HttpAnswer implements Answer, OpenStream {
   #state: 'waiting' | 'streaming' | 'ended' = 'waiting';
   #gone = false;
 
-  constructor(response: ServerResponse, accepted: Accepted, exchanges: Exchanges, stallMs: number) {
+  constructor(response: ServerResponse, correlation: string, accepted: Accepted, exchanges: Exchanges, stallMs: number) {
     this.#response = response;
+    this.#correlation = correlation;
     this.streams = accepted.stream;
     this.#streamsOnly = !accepted.json;
     this.#exchanges = exchanges;
@@ -93,7 +95,7 @@ export class HttpAnswer implements Answer, OpenStream {
 
   #head(status: number, headers: readonly string[]): void {
     if (this.#exchanges.draining) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(status, headers as string[]);
+    this.#response.writeHead(status, [CORRELATION_HEADER, this.#correlation, ...headers]);
   }
 
   #begin(standing: boolean): void {

@@ -95,7 +95,7 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
     else if (!accepted.json && !accepted.stream) refuse(reply, failure('not_acceptable'), correlation);
     else {
       reply.hijack();
-      const answer = new HttpAnswer(reply.raw, accepted, exchanges, stallMs);
+      const answer = new HttpAnswer(reply.raw, correlation, accepted, exchanges, stallMs);
       act({ principal, correlation, headers: mcpHeaders(request) }, answer);
     }
   }

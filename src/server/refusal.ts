@@ -3,7 +3,7 @@
 import type { FastifyReply } from 'fastify';
 import { FAILURES, type Failure } from '../shared/errors.ts';
 import { errorMessage } from '../mcp/protocol-error.ts';
-import { JSON_HEADER_OBJECT } from './response-headers.ts';
+import { CORRELATION_HEADER, JSON_HEADER_OBJECT } from './response-headers.ts';
 
 /**
  * An unread body up to here is read and dropped (within the time of a request), since a client that is cut off while it writes may
@@ -19,6 +19,7 @@ export function refuse(reply: FastifyReply, of: Failure, correlation: string, he
   reply
     .code(FAILURES[of.code].http)
     .headers(JSON_HEADER_OBJECT)
+    .header(CORRELATION_HEADER, correlation)
     .headers(headers)
     .send(errorMessage(undefined, of, correlation));
 }

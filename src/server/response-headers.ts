@@ -1,6 +1,9 @@
 // The headers that every response of the edge has. Not responsible for those of a single answer.
 // Invariant: nothing of an answer is cached by others, sniffed, framed or run in a browser.
 
+/** Names the request in the audit trail and in the author's log. */
+export const CORRELATION_HEADER = 'x-correlation-id';
+
 export const COMMON_HEADERS: readonly string[] = [
   'cache-control',
   'no-store',
