@@ -13,7 +13,7 @@ import { type SpawnOptions, spawnHost } from './spawn-host.ts';
 export interface HostReport {
   readonly cordon: string;
   readonly kind: PoolKind;
-  readonly event: 'started' | 'ready' | 'died' | 'fenced' | 'stderr';
+  readonly event: 'started' | 'ready' | 'ended' | 'died' | 'fenced' | 'stderr';
   readonly pid?: number;
   readonly detail?: string;
   readonly readyMs?: number;
@@ -40,6 +40,7 @@ const PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1000;
 /** The reason of a death that is none. */
 const IDLE = 'idle';
+const CLOSED = 'closed';
 
 export class Cordon {
   readonly #options: CordonOptions;
@@ -72,7 +73,7 @@ export class Cordon {
     clearTimeout(this.#refill);
     clearTimeout(this.#idle);
     const ends = [...this.#alive].map((link) => {
-      link.process.kill('closed');
+      link.process.kill(CLOSED);
       return link.process.exited;
     });
     await Promise.all(ends);
@@ -148,8 +149,9 @@ export class Cordon {
 
   #died(link: HostLink, reason: string, startedAt: number): void {
     const { cordon, kind, report } = this.#options;
-    report({ cordon, kind, event: 'died', ...pidOf(link), detail: reason });
-    if (this.#closed || reason === IDLE) return;
+    const orderly = reason === IDLE || reason === CLOSED;
+    report({ cordon, kind, event: orderly ? 'ended' : 'died', ...pidOf(link), detail: reason });
+    if (this.#closed || orderly) return;
     const now = performance.now();
     this.#deaths = now - startedAt > HEALTHY_MS ? 1 : this.#deaths + 1;
     const over = this.#deaths - FREE_DEATHS;
