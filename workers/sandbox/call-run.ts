@@ -1,6 +1,7 @@
 // One call inside the thread: what it may still ask, whether it has ended, and its one answer.
 // Not responsible for what a handler sees (`context`) or for deadlines: the supervisor cancels, the host terminates.
 // Invariant: settles once; after that nothing is asked or told in its name.
+import { setTimeout } from 'node:timers';
 import { leaseholdError } from '../../src/author/errors.ts';
 import type { CallContext } from '../../src/boundary/call-context.ts';
 import type { CancelReason, PoolLimits } from '../../src/boundary/frames.ts';
@@ -12,6 +13,9 @@ import type { Answer } from './result.ts';
 
 /** More than the supervisor grants to a call, so that its limit is the one that is met; this one guards the thread. */
 const OPEN_REQUESTS = 10_000;
+
+/** Shorter than the grace after which the supervisor has the thread terminated. */
+const GIVE_UP_MS = 200;
 
 export class CallRun {
   readonly id: number;
@@ -85,10 +89,10 @@ export class CallRun {
       case 'drained': // the server is going down: the handler may finish what it began
         break;
       case 'cancelled':
-        this.#refuse(failure('cancelled'));
+        this.#stop(failure('cancelled'));
         break;
       case 'deadline':
-        this.#refuse(failure('deadline_exceeded'));
+        this.#stop(failure('deadline_exceeded'));
         break;
       case 'input_required':
         this.#abandoned = true;
@@ -99,6 +103,12 @@ export class CallRun {
         reason satisfies never;
     }
     this.#abort?.abort(reason);
+  }
+
+  /** A handler that does not end by itself is given up, so that the thread need not be terminated under its neighbours. */
+  #stop(why: Failure): void {
+    this.#refuse(why);
+    setTimeout(() => this.end({ outcome: { status: 'error', failure: why } }), GIVE_UP_MS).unref();
   }
 
   #refuse(why: Failure): void {
