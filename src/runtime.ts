@@ -8,6 +8,7 @@ import { NO_TENANT } from './audit/record.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { scopesNeeded } from './auth/challenge.ts';
 import type { CompiledServer } from './config/compiled.ts';
+import { DEFAULT_CORDON } from './config/load-tenant.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { createHttpServer } from './server/http-server.ts';
@@ -83,6 +84,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   const hosts = createHosts({
     runDir: join(dataDir, 'run'),
     spares: server.spares,
+    spareCordon: DEFAULT_CORDON,
     onPool: (report) => log.debug({ pool: report }, `pool ${report.event}`),
     onHost: (report) => log[report.event === 'died' ? 'warn' : 'debug']({ host: report }, `host ${report.event}`),
   });

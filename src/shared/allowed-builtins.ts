@@ -57,5 +57,6 @@ const FALLBACK_HINT = 'use a library build without Node built-ins (its "browser"
 /** The one sentence that tells an author what to use in place of a built-in (`node:` prefix or not). */
 export function insteadOfBuiltin(name: string): string {
   const bare = name.replace(/^node:/, '');
-  return INSTEAD[bare] ?? INSTEAD[bare.split('/')[0] ?? ''] ?? FALLBACK_HINT;
+  const key = [bare, bare.split('/')[0] ?? ''].find((name) => Object.hasOwn(INSTEAD, name));
+  return (key === undefined ? undefined : INSTEAD[key]) ?? FALLBACK_HINT;
 }

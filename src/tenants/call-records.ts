@@ -26,7 +26,12 @@ export function requestRecord(call: Call, subject: AuditSubject, args: readonly 
   return { ...subject, kind: 'call.request', tool: call.spec.name, bundle: call.root.toolset.hash, args, depth: call.depth };
 }
 
-export function outcomeRecord(call: Call, subject: AuditSubject, outcome: CallOutcome, resultBytes: number | undefined): AuditEvent {
+export function outcomeRecord(
+  call: Call,
+  subject: AuditSubject,
+  outcome: CallOutcome,
+  resultBytes: number | undefined,
+): AuditEvent {
   const common = {
     ...subject,
     kind: 'call.outcome' as const,

@@ -6,7 +6,7 @@ import type { CancelReason } from '../boundary/frames.ts';
 import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
-import { type FailureCode, failure } from '../shared/errors.ts';
+import { type Failure, type FailureCode, failure } from '../shared/errors.ts';
 import type { Call } from './call-tree.ts';
 
 export interface Ended {
@@ -25,6 +25,24 @@ export interface RunPorts {
   answer(call: Call, ask: HostRequest, body: Uint8Array): Promise<Replied>;
   notice(call: Call, notice: Notice): void;
 }
+
+/** What a host or thread may say of a run by itself; everything else must have been told to the run first. */
+const OWN_CODES: ReadonlySet<FailureCode> = new Set([
+  'arguments_invalid',
+  'tool_error',
+  'tool_failed',
+  'tool_unknown',
+  'result_invalid',
+  'result_too_large',
+  'heap_limit',
+  'fanout_limit',
+  'worker_lost',
+  'toolset_broken',
+  'cancelled',
+  'deadline_exceeded',
+  'draining',
+  'internal_error',
+]);
 
 const STOPPED: Record<CancelReason, FailureCode> = {
   cancelled: 'cancelled',
@@ -61,6 +79,8 @@ class CodeRun implements CallSink {
   readonly #stop = (reason: CancelReason): void => this.#finish(stoppedOutcome(reason));
   #active: ActiveCall | undefined;
   #settled = false;
+  /** Failures that this run was answered with, by code: it may end with one of them. */
+  #told: Map<FailureCode, Failure> | undefined;
 
   constructor(call: Call, ports: RunPorts, settle: (ended: Ended) => void) {
     this.#call = call;
@@ -78,8 +98,9 @@ class CodeRun implements CallSink {
   request(request: number, ask: HostRequest, body: Uint8Array): void {
     if (this.#settled) return;
     void this.#ports.answer(this.#call, ask, body).then((replied) => {
-      if (!this.#settled) this.#active?.reply(request, replied.reply, replied.body);
-      else cancelBody(replied.body);
+      if (this.#settled) return cancelBody(replied.body);
+      if (replied.reply.status === 'error') (this.#told ??= new Map()).set(replied.reply.failure.code, replied.reply.failure);
+      this.#active?.reply(request, replied.reply, replied.body);
     });
   }
 
@@ -89,8 +110,17 @@ class CodeRun implements CallSink {
 
   end(outcome: CallOutcome, body: Body | undefined): void {
     if (this.#active !== undefined) this.#call.root.ended(this.#active);
-    if (this.#settled) cancelBody(body);
-    else this.#finish(body === undefined ? { outcome } : { outcome, body });
+    if (this.#settled) return cancelBody(body);
+    const believed = this.#believe(outcome);
+    this.#finish(body === undefined ? { outcome: believed } : { outcome: believed, body });
+  }
+
+  /** A thread is untrusted: a code of the supervisor's, or a link, counts only as it was told to this run. */
+  #believe(outcome: CallOutcome): CallOutcome {
+    if (outcome.status !== 'error' || OWN_CODES.has(outcome.failure.code)) return outcome;
+    const { code } = outcome.failure;
+    const told = this.#told?.get(code);
+    return { status: 'error', failure: told ?? failure('tool_failed', { detail: `the thread ended the call with ${code}` }) };
   }
 
   #finish(ended: Ended): void {

@@ -59,13 +59,22 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   /** What the tenant must have before the tool can run. */
-  function ready(spec: ToolSpec, toolset: Toolset, connections: ReadonlyMap<string, unknown>, args: Uint8Array, argumentsBytes: number): Failure | undefined {
+  function ready(
+    spec: ToolSpec,
+    toolset: Toolset,
+    connections: ReadonlyMap<string, unknown>,
+    args: Uint8Array,
+    argumentsBytes: number,
+  ): Failure | undefined {
     if (args.length > argumentsBytes) {
-      return failure('arguments_too_large', { message: `The arguments have ${args.length} bytes; the limit argumentsBytes is ${argumentsBytes}.` });
+      return failure('arguments_too_large', {
+        message: `The arguments have ${args.length} bytes; the limit argumentsBytes is ${argumentsBytes}.`,
+      });
     }
     const slots = spec.binding === undefined ? Object.keys(spec.connections ?? {}) : [spec.binding.connection];
     const missing = slots.find((slot) => !connections.has(slot));
-    if (missing !== undefined) return failure('connection_unknown', { message: `The tenant has no connection "${missing}", which the tool needs.` });
+    if (missing !== undefined)
+      return failure('connection_unknown', { message: `The tenant has no connection "${missing}", which the tool needs.` });
     return (spec.binding === undefined ? toolset.code : toolset.egress) === undefined ? failure('toolset_broken') : undefined;
   }
 
@@ -82,7 +91,13 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const slot = admission.admit(tenant.id, limits.concurrentCalls);
     if (isFailure(slot)) return failed(slot);
 
-    const root = new Root(caller, tenant, toolset, slot, Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs));
+    const root = new Root(
+      caller,
+      tenant,
+      toolset,
+      slot,
+      Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs),
+    );
     const cancel = (): void => root.stop('cancelled');
     inbound.signal.addEventListener('abort', cancel, { once: true });
     if (inbound.signal.aborted) cancel();
@@ -103,7 +118,12 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   /** One call of the tree: recorded, run, judged, recorded. Never rejects. */
-  async function run(call: Call, args: Uint8Array, shape: ToolCall['argsShape'], progress?: ToolCall['progress']): Promise<ToolCallResult> {
+  async function run(
+    call: Call,
+    args: Uint8Array,
+    shape: ToolCall['argsShape'],
+    progress?: ToolCall['progress'],
+  ): Promise<ToolCallResult> {
     const subject = subjectOf(call);
     try {
       await audit.append(requestRecord(call, subject, shape ?? argumentShape(args)));
@@ -158,9 +178,12 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const { limits, connections } = root.tenant.config;
     const spec = find(root.toolset, root.caller.principal, tool);
     if (isFailure(spec)) return refused(spec);
-    if (isCycle(parent, spec.name)) return refused(failure('call_cycle', { message: `The tool "${spec.name}" called itself through other tools.` }));
+    if (isCycle(parent, spec.name))
+      return refused(failure('call_cycle', { message: `The tool "${spec.name}" called itself through other tools.` }));
     if (parent.depth >= limits.nestingDepth) {
-      return refused(failure('depth_limit', { message: `The call has reached its limit nestingDepth (${limits.nestingDepth}).` }));
+      return refused(
+        failure('depth_limit', { message: `The call has reached its limit nestingDepth (${limits.nestingDepth}).` }),
+      );
     }
     const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
     if (unready !== undefined) return refused(unready);
@@ -196,7 +219,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   async function send(call: Call, slot: string, ask: EgressAsk, body: Uint8Array): Promise<EgressSettled> {
     const { root } = call;
     const connection = root.tenant.config.connections.get(slot);
-    if (connection === undefined || root.toolset.egress === undefined) return { ok: false, failure: failure('connection_unknown') };
+    if (connection === undefined || root.toolset.egress === undefined)
+      return { ok: false, failure: failure('connection_unknown') };
     const { tenant: _tenant, id: _id, ...subject } = subjectOf(call);
     return ports.egress({
       tenant: root.tenant.id,

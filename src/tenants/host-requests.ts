@@ -22,7 +22,12 @@ export function refused(reason: Failure): Replied {
 }
 
 /** One answer per request; never rejects. */
-export async function answerHostRequest(ports: HostRequestPorts, call: Call, ask: HostRequest, body: Uint8Array): Promise<Replied> {
+export async function answerHostRequest(
+  ports: HostRequestPorts,
+  call: Call,
+  ask: HostRequest,
+  body: Uint8Array,
+): Promise<Replied> {
   if (!call.root.spend()) {
     const limit = call.root.tenant.config.limits.operationsPerCall;
     return refused(failure('fanout_limit', { message: `The call has reached its limit operationsPerCall (${limit}).` }));
@@ -55,7 +60,13 @@ async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, 
   if (value.length > STORE_VALUE_BYTES) {
     return refused(failure('store_quota', { message: `A value in the store may have at most ${STORE_VALUE_BYTES} bytes.` }));
   }
-  await ports.audit.append({ ...subjectOf(call), kind: 'store.write', scope: ask.scope, action: ask.action, bytes: value.length });
+  await ports.audit.append({
+    ...subjectOf(call),
+    kind: 'store.write',
+    scope: ask.scope,
+    action: ask.action,
+    bytes: value.length,
+  });
   if (ask.action === 'delete') {
     ports.values.delete(tenant.id, subject, ask.key);
     return { reply: { status: 'ok' } };
@@ -63,7 +74,9 @@ async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, 
   const expiresAt = ask.ttlMs === undefined ? undefined : Date.now() + ask.ttlMs;
   const { storeBytes } = tenant.config.limits;
   if (!ports.values.set(tenant.id, subject, ask.key, value, expiresAt, storeBytes)) {
-    return refused(failure('store_quota', { message: `The store of the tenant has reached its limit storeBytes (${storeBytes}).` }));
+    return refused(
+      failure('store_quota', { message: `The store of the tenant has reached its limit storeBytes (${storeBytes}).` }),
+    );
   }
   return { reply: { status: 'ok' } };
 }

@@ -12,7 +12,14 @@ export interface CallFacts {
 }
 
 /** Failures after which nobody knows how far the run came. */
-const INTERRUPTED: ReadonlySet<Failure['code']> = new Set(['worker_lost', 'deadline_exceeded', 'heap_limit', 'cancelled', 'draining', 'result_too_large']);
+const INTERRUPTED: ReadonlySet<Failure['code']> = new Set([
+  'worker_lost',
+  'deadline_exceeded',
+  'heap_limit',
+  'cancelled',
+  'draining',
+  'result_too_large',
+]);
 
 export function judge(outcome: CallOutcome, facts: CallFacts): CallOutcome {
   if (outcome.status !== 'error' || !INTERRUPTED.has(outcome.failure.code)) return outcome;

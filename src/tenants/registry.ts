@@ -14,7 +14,7 @@ import type { Tenant, TenantRegistry } from './tenant.ts';
 import type { LiveToolset } from './toolset/live-toolset.ts';
 import { ToolsetLoader } from './toolset/loader.ts';
 import type { ToolsetUsers } from './toolset-users.ts';
-import { ALL_TENANTS, type Watch, watchEstate } from './watch.ts';
+import { ALL_TENANTS, sweepEstate, type Watch, WATCHED_TENANTS, watchEstate } from './watch.ts';
 
 export interface RegistryOptions {
   readonly server: CompiledServer;
@@ -80,7 +80,8 @@ class Tenants implements Registry {
     const { ids, problems } = listTenants(server.estate);
     for (const problem of problems) log.warn({ problem }, 'a folder is no tenant');
     // Before the first load, so that no change falls between the two.
-    if (server.watch) this.#watch = await watchEstate(server.estate, (names) => this.#touched(names));
+    if (server.watch && ids.length <= WATCHED_TENANTS)
+      this.#watch = await watchEstate(server.estate, (names) => this.#touched(names));
     const left = await this.#fromCache(ids);
     let done = ids.length - left.length;
     let said = performance.now();
@@ -94,6 +95,11 @@ class Tenants implements Registry {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, next));
+    if (server.watch)
+      this.#watch ??= sweepEstate(
+        () => this.#known(),
+        (id) => this.#look(id),
+      );
   }
 
   get(id: string): Tenant | undefined {
@@ -246,12 +252,22 @@ class Tenants implements Registry {
     }
   }
 
+  /** Tenants that are there or were. */
+  #known(): string[] {
+    return [...new Set([...listTenants(this.#options.server.estate).ids, ...this.#tenants.keys()])];
+  }
+
+  /** Loads a tenant again where its files are not what is served. */
+  #look(id: string): void {
+    const served = this.#tenants.get(id);
+    const config = this.#config(id).value;
+    const same = config !== undefined && served !== undefined && sameConfig(served.config, config);
+    if (!same || this.#loader.cached(config)?.toolset?.hash !== served.toolset?.hash) this.#touched(new Set([id]));
+  }
+
   #touched(names: ReadonlySet<string>): void {
     if (this.#closed) return;
-    const ids =
-      names.has(ALL_TENANTS) || names.has('')
-        ? new Set([...listTenants(this.#options.server.estate).ids, ...this.#tenants.keys()])
-        : names;
+    const ids = names.has(ALL_TENANTS) || names.has('') ? this.#known() : names;
     for (const id of ids) {
       this.reload(id).catch((err: unknown) => this.#options.log.error({ err, tenant: id }, 'a tenant could not be reloaded'));
     }
