@@ -30,7 +30,12 @@ async function upstream(t: Test): Promise<{ origin: string; seen: string[]; hang
     server.closeAllConnections();
     server.close();
   });
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, hang: () => release(), hung: hung.promise };
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    hang: () => release(),
+    hung: hung.promise,
+  };
 }
 
 const FETCHES = toolset(`
@@ -39,10 +44,10 @@ const FETCHES = toolset(`
   missing: defineTool({ description: 'missing', connections: { api: {} }, async handler(_a, ctx) { try { await ctx.connections.api.json('/missing'); } catch (e: any) { return e.class + ' ' + e.code; } return 'none'; } }),
   outside: defineTool({ description: 'outside', connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('http://127.0.0.1:1/x'); return 'sent'; } }),
   undeclared: defineTool({ description: 'undeclared', async handler(_a, ctx) { return String((ctx.connections as any).api); } }),
-  effect: defineTool({ description: 'effect', timeoutMs: 800, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
-  harmless: defineTool({ description: 'harmless', timeoutMs: 800, annotations: { idempotentHint: true }, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
+  effect: defineTool({ description: 'effect', timeoutMs: 4000, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
+  harmless: defineTool({ description: 'harmless', timeoutMs: 4000, annotations: { idempotentHint: true }, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
   note: rest({ description: 'note', connection: 'api', method: 'POST', path: '/notes/{id}', inputSchema: Type.Object({ id: Type.String(), text: Type.String() }), body: ['text'] }),
-  viaNote: defineTool({ description: 'viaNote', timeoutMs: 800, async handler(_a, ctx) { await ctx.call('note', { id: 'a', text: 'b' }); for (;;); } }),
+  viaNote: defineTool({ description: 'viaNote', timeoutMs: 4000, async handler(_a, ctx) { await ctx.call('note', { id: 'a', text: 'b' }); for (;;); } }),
   wait: defineTool({ description: 'wait', connections: { api: {} }, async handler(_a, ctx) { return await (await ctx.connections.api.fetch('/hang')).text(); } }),
 `);
 
@@ -68,7 +73,10 @@ t.test('tools reach their connections through the egress host, and only those', 
   t.equal((await call('harmless')).error?.code, 'deadline_exceeded', 'a tool declared idempotent can simply be called again');
   const records = await served.audit('acme');
   const egress = records.find((record) => record.kind === 'egress.request' && record.method === 'POST');
-  t.ok(records.some((record) => record.kind === 'call.request' && record.id === egress.parent), 'egress is recorded under its call');
+  t.ok(
+    records.some((record) => record.kind === 'call.request' && record.id === egress.parent),
+    'egress is recorded under its call',
+  );
   t.notOk(api.seen.some((line) => line.includes('..')));
 });
 
@@ -85,7 +93,12 @@ t.test('a caller who goes away cancels the call, its egress included', async (t)
     method: 'POST',
     signal: abort.signal,
     body,
-    headers: { ...(headers as Record<string, string>), authorization: `Bearer ${served.token('acme')}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    headers: {
+      ...(headers as Record<string, string>),
+      authorization: `Bearer ${served.token('acme')}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
   }).catch(() => 'gone');
   await api.hung;
   t.equal((await served.call('acme', 'get', { path: '/ok' })).error?.code, 'concurrency_limit', 'the one slot is taken');
@@ -101,7 +114,10 @@ const STATE = toolset(`
   got: defineTool({ description: 'got', async handler(_a, ctx) { return JSON.stringify([(await ctx.store.subject.get('v')) ?? null, (await ctx.store.tenant.get('last')) ?? null]); } }),
   large: defineTool({ description: 'large', async handler(_a, ctx) { await ctx.store.tenant.set('x', 'y'.repeat(70000)); return 'ok'; } }),
   log: defineTool({ description: 'log', inputSchema: Type.Object({ n: Type.Integer() }), async handler({ n }, ctx) { ctx.log.info('first ' + n); await ctx.store.subject.get('x'); console.log('second ' + n); await deep(n); return 'ok'; } }),
-`).replace('export default', 'async function deep(n: number) { await null; getContext().log.warn("third " + n); }\nexport default');
+`).replace(
+  'export default',
+  'async function deep(n: number) { await null; getContext().log.warn("third " + n); }\nexport default',
+);
 
 t.test('state is kept per tenant and subject, and log lines find their call', async (t) => {
   const tools = { 's.ts': STATE };
@@ -114,16 +130,23 @@ t.test('state is kept per tenant and subject, and log lines find their call', as
   t.equal((await served.call('acme', 'large')).error?.code, 'store_quota');
   await Promise.all([1, 2, 3, 4, 5].map((n) => served.call('acme', 'log', { n })));
   await served.runtime.flush();
-  const lines = readFileSync(join(served.dataDir, 'logs', 'acme.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  const lines = readFileSync(join(served.dataDir, 'logs', 'acme.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   const byCall = new Map<string, string[]>();
-  for (const { call, message } of lines.filter(({ tool }) => tool === 'log')) byCall.set(call, [...(byCall.get(call) ?? []), message]);
+  for (const { call, message } of lines.filter(({ tool }) => tool === 'log'))
+    byCall.set(call, [...(byCall.get(call) ?? []), message]);
   t.equal(byCall.size, 5);
-  for (const messages of byCall.values()) t.equal(new Set(messages.map((message) => message.split(' ')[1])).size, 1, 'three lines of one call');
+  for (const messages of byCall.values())
+    t.equal(new Set(messages.map((message) => message.split(' ')[1])).size, 1, 'three lines of one call');
 });
 
 t.test('a changed toolset is swapped in while calls run; a broken one leaves the old one serving', async (t) => {
   const version = (n: number) =>
-    toolset(`which: defineTool({ description: 'which', handler: () => '${n}' }), slow: defineTool({ description: 'slow', async handler(_a, ctx) { ctx.progress({ progress: 1 }); await new Promise((r) => setTimeout(r, 700)); return (await ctx.call('which', {})) as string; } })`);
+    toolset(
+      `which: defineTool({ description: 'which', handler: () => '${n}' }), slow: defineTool({ description: 'slow', async handler(_a, ctx) { ctx.progress({ progress: 1 }); await new Promise((r) => setTimeout(r, 700)); return (await ctx.call('which', {})) as string; } })`,
+    );
   const served = await serve(t, { tenants: { acme: { tools: { 'v.ts': version(1) } } } });
   const changed = (): Promise<unknown> => new Promise((resolve) => served.runtime.registry.onChange(resolve));
   t.equal((await served.call('acme', 'which')).text, '1');
@@ -143,7 +166,14 @@ t.test('a changed toolset is swapped in while calls run; a broken one leaves the
 });
 
 t.test('tools/list wakes no pool; an idle pool has no thread', async (t) => {
-  const served = await serve(t, { tenants: { acme: { tenant: { limits: { idleMs: 200 } }, tools: { 'o.ts': toolset("ok: defineTool({ description: 'ok', handler: () => 'ok' })") } } } });
+  const served = await serve(t, {
+    tenants: {
+      acme: {
+        tenant: { limits: { idleMs: 200 } },
+        tools: { 'o.ts': toolset("ok: defineTool({ description: 'ok', handler: () => 'ok' })") },
+      },
+    },
+  });
   const pool = () => served.runtime.registry.get('acme')?.toolset?.code;
   const asleep = async (): Promise<void> => {
     while (pool()?.awake === true) await new Promise((resolve) => setTimeout(resolve, 20));

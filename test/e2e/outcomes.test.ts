@@ -59,7 +59,10 @@ const FAILURES = toolset(`
 
 t.test('a tool that misbehaves gets a coded error, and the next call works', async (t) => {
   const served = await serve(t, {
-    tenants: { acme: { tools: { 'f.ts': FAILURES } }, globex: { tools: { 'o.ts': toolset("ok: defineTool({ description: 'ok', handler: () => 'ok' })") } } },
+    tenants: {
+      acme: { tools: { 'f.ts': FAILURES } },
+      globex: { tools: { 'o.ts': toolset("ok: defineTool({ description: 'ok', handler: () => 'ok' })") } },
+    },
   });
   const said = await served.call('acme', 'said');
   t.equal(said.error?.code, 'tool_error');
@@ -103,13 +106,17 @@ const NESTED = toolset(`
 `);
 
 t.test('nested calls run in the slot of their root and are recorded under it', async (t) => {
-  const served = await serve(t, { tenants: { acme: { tenant: { limits: { concurrentCalls: 1, operationsPerCall: 20 } }, tools: { 'n.ts': NESTED } } } });
+  const served = await serve(t, {
+    tenants: { acme: { tenant: { limits: { concurrentCalls: 1, operationsPerCall: 20 } }, tools: { 'n.ts': NESTED } } },
+  });
   t.strictSame(JSON.parse((await served.call('acme', 'root', { n: 1 })).text), { n: 3 });
   t.equal((await served.call('acme', 'self')).error?.code, 'call_cycle');
   t.equal((await served.call('acme', 'down')).text, 'arguments_invalid input');
   t.equal((await served.call('acme', 'many')).error?.code, 'fanout_limit');
   const records = await served.audit('acme');
-  const [root, middle, leaf] = ['root', 'middle', 'leaf'].map((tool) => records.find((r) => r.kind === 'call.request' && r.tool === tool));
+  const [root, middle, leaf] = ['root', 'middle', 'leaf'].map((tool) =>
+    records.find((r) => r.kind === 'call.request' && r.tool === tool),
+  );
   t.equal(root?.depth, 0);
   t.equal(middle?.parent, root?.id);
   t.equal(leaf?.parent, middle?.id);

@@ -62,7 +62,8 @@ export async function serveFolder(t: Test, estate: string): Promise<ServedEstate
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= runtime.close().then(() => vault.close()));
   t.teardown(close);
-  for (const { id, problems } of runtime.registry.list()) for (const problem of problems) t.comment(`${id}: ${problemLine(problem)}`);
+  for (const { id, problems } of runtime.registry.list())
+    for (const problem of problems) t.comment(`${id}: ${problemLine(problem)}`);
   const tokens = new Map<string, string>();
 
   const served: ServedEstate = {
@@ -102,7 +103,10 @@ export async function serveFolder(t: Test, estate: string): Promise<ServedEstate
     async audit(tenant) {
       await runtime.flush();
       const text = readFileSync(join(server.dataDir, 'audit', `${tenant}.jsonl`), 'utf8');
-      return text.trimEnd().split('\n').map((line) => JSON.parse(line).event);
+      return text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).event);
     },
   };
   return served;
