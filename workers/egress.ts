@@ -15,9 +15,9 @@ import {
 } from '../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../src/shared/errors.ts';
 import { DeclaredTools } from './bindings/declared-tool.ts';
-import { Clients } from './egress/clients.ts';
+import { Clients } from '../src/shared/net/clients.ts';
 import { LeaseBook } from './egress/lease.ts';
-import { createResolve } from './egress/resolve.ts';
+import { createResolve } from '../src/shared/net/resolve.ts';
 import { type OrderRooms, runOrder } from './egress/run-order.ts';
 import { createSchemaCheck } from './schema-check.ts';
 

@@ -10,11 +10,11 @@ import type { EgressOrder, EgressTools, Lease } from '../../src/boundary/egress.
 import type { RestBinding } from '../../src/boundary/manifest.ts';
 import type { EgressResult, EgressThreadTask, LoadResult, ThreadData } from '../../src/boundary/thread-messages.ts';
 import { DeclaredTools } from '../../workers/bindings/declared-tool.ts';
-import { addressKind } from '../../workers/egress/address.ts';
-import { Clients } from '../../workers/egress/clients.ts';
+import { addressKind } from '../../src/shared/net/address.ts';
+import { Clients } from '../../src/shared/net/clients.ts';
 import { LeaseBook, TakenLease } from '../../workers/egress/lease.ts';
-import { createResolve, type Resolve } from '../../workers/egress/resolve.ts';
-import { retryAfterMs } from '../../workers/egress/retry-after.ts';
+import { createResolve, type Resolve } from '../../src/shared/net/resolve.ts';
+import { retryAfterMs } from '../../src/shared/retry-after.ts';
 import { type OrderRooms, runOrder } from '../../workers/egress/run-order.ts';
 import { type Handler, json, startUpstream, TEST_CERTIFICATE, type Upstream } from './upstream-server.ts';
 

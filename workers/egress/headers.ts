@@ -2,8 +2,8 @@
 // Not responsible for values that arguments made (`workers/bindings`) or for which lease is used.
 // Invariant: credentials come from a lease only; nothing of the connection (hop-by-hop, framing, cookies) crosses either way.
 import { isCredentialHeader, isHeaderName, isHeaderValue, isRuntimeHeader } from '../../src/shared/http-headers.ts';
-import { ACCEPT_ENCODING } from './decode.ts';
-import type { ResponseHeaders } from './exchange.ts';
+import { ACCEPT_ENCODING } from '../../src/shared/net/decode.ts';
+import type { ResponseHeaders } from '../../src/shared/net/exchange.ts';
 import type { TakenLease } from './lease.ts';
 
 export type RequestHeaders =

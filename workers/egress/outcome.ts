@@ -3,8 +3,8 @@
 import type { EgressOutcome } from '../../src/boundary/egress.ts';
 import type { HttpHead } from '../../src/boundary/host-request.ts';
 import { failure } from '../../src/shared/errors.ts';
-import type { WireFailure } from './exchange.ts';
-import { retryAfterMs } from './retry-after.ts';
+import type { WireFailure } from '../../src/shared/net/exchange.ts';
+import { retryAfterMs } from '../../src/shared/retry-after.ts';
 
 /** Too early, too many, a gateway without an answer, overload. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504]);

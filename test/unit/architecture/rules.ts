@@ -117,7 +117,7 @@ export const CONTRACTS: readonly string[] = [
 export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   piscina: ['workers'],
   // egress; and the CLI as a client of a running server
-  undici: ['workers', 'src/commands/mcp-client.ts'],
+  undici: ['workers', 'src/shared/net', 'src/commands/mcp-client.ts'],
   fastify: ['src/server'],
   '@fastify/*': ['src/server'],
   // never-listening child instances of the OAuth plugin

@@ -1,6 +1,6 @@
-// The connections of one tenant's egress thread, one undici pool per origin, kept alive between calls.
+// Connections to the outside, one undici pool per origin, kept alive between requests.
 // Not responsible for what is sent over them (`exchange`).
-// Invariant: never shared between tenants (the thread is not); a connection made with leave to go private is never used without.
+// Invariant: never shared between tenants (one object per egress thread, one for authorization servers); a connection made with leave to go private is never used without.
 import type { ConnectionOptions } from 'node:tls';
 import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import { guardedConnector } from './connect.ts';

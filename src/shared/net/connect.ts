@@ -1,4 +1,4 @@
-// Opens the connections of an egress thread: resolve once, check every address, connect to exactly a checked one.
+// Opens connections to the outside: resolve once, check every address, connect to exactly a checked one.
 // Not responsible for which origins a tenant may use (`guard`) or for HTTP.
 // Invariant: no socket is opened to an address that was not checked, IP literals included; between check and connect no name
 // is resolved again, so that a name server cannot change its mind (DNS rebinding).
