@@ -13,6 +13,7 @@ import { createRegistry, type Registry, type TenantChange } from '../../src/tena
 import { checkManifestText, MANIFEST_BYTES } from '../../src/tenants/toolset/manifest-check.ts';
 import { mergeTools } from '../../src/tenants/toolset/merge.ts';
 import { ToolsetUsers } from '../../src/tenants/toolset-users.ts';
+import { sweepEstate } from '../../src/tenants/watch.ts';
 import { toolset } from '../helpers/estate.ts';
 
 const hello = (word: string) => toolset(`hello: defineTool({ description: '${word}', handler: () => '${word}' })`);
@@ -272,4 +273,16 @@ t.test('a manifest is untrusted', async (t) => {
   t.match(fault({ type: 'object', properties: { a: { $ref: 'https://x/y.json' } } }), [{ reason: /outside itself/ }]);
   t.match(fault({ type: 'object', properties: { a: deep } }), [{ reason: /nested deeper/ }]);
   t.match(fault({ type: 'object', enum: Array.from({ length: 30_000 }, () => ({})) }), [{ reason: /more than/ }]);
+});
+
+t.test('many tenants are looked at in turn', async (t) => {
+  const looked: string[] = [];
+  const ids = Array.from({ length: 900 }, (_, i) => `t${i}`);
+  const sweep = sweepEstate(
+    () => ids,
+    (id) => looked.push(id),
+  );
+  for (const end = Date.now() + 20_000; looked.length < 9 && Date.now() < end; ) await delay(20);
+  await sweep.close();
+  t.strictSame(looked.slice(0, 9), ids.slice(0, 9), 'a few at a time, in order');
 });
