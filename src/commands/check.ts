@@ -41,7 +41,9 @@ has one and a tsconfig.json.`,
       for (const problem of problems) io.stdout.write(`✗ ${printable(problemLine(problem))}\n`);
       const tools = tenants.reduce((sum, tenant) => sum + tenant.tools.length, 0);
       const found = problems.length === 0 ? 'no problems' : count(problems.length, 'problem');
-      io.stdout.write(`${problems.length === 0 ? '✓' : '✗'} ${found}: ${count(tenants.length, 'tenant')}, ${count(tools, 'tool')}\n`);
+      io.stdout.write(
+        `${problems.length === 0 ? '✓' : '✗'} ${found}: ${count(tenants.length, 'tenant')}, ${count(tools, 'tool')}\n`,
+      );
       if (types === undefined)
         io.stdout.write('  types were not checked: npm install typescript in the estate, with a tsconfig.json\n');
     }
