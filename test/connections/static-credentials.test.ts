@@ -13,7 +13,7 @@ const KEY = { owner: 'acme', secret: 'crm-key' };
 const credentials =
   (now: () => number = Date.now) =>
   ({ vault, audit }: SceneParts) =>
-    createCredentials({ secrets: vault.secrets, rejections: vault.rejections, audit, now });
+    createCredentials({ ...vault, audit, privateOrigins: [], now });
 const apiKey = (origin: string, more = {}): CompiledConnection => ({
   slot: 'crm',
   type: 'api_key',

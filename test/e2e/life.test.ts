@@ -68,9 +68,17 @@ t.test('tools reach their connections through the egress host, and only those', 
   t.match((await call('note', { id: '..', text: 'x' })).raw, /arguments_invalid|egress_denied/);
   t.ok((await call('note', { id: 'n1', text: 'x' })).result.content);
   for (const tool of ['effect', 'viaNote']) {
-    t.equal((await call(tool)).error?.code, 'outcome_unknown', `${tool}: a request that must not be repeated had left`);
+    t.equal(
+      (await served.retry('acme', tool)).error?.code,
+      'outcome_unknown',
+      `${tool}: a request that must not be repeated had left`,
+    );
   }
-  t.equal((await call('harmless')).error?.code, 'deadline_exceeded', 'a tool declared idempotent can simply be called again');
+  t.equal(
+    (await served.retry('acme', 'harmless')).error?.code,
+    'deadline_exceeded',
+    'a tool declared idempotent can simply be called again',
+  );
   const records = await served.audit('acme');
   const egress = records.find((record) => record.kind === 'egress.request' && record.method === 'POST');
   t.ok(

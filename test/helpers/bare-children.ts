@@ -7,3 +7,4 @@ interface Harness {
 const key = Symbol.for('process-on-spawn@*:singletonId');
 const harness = (globalThis as { [name: symbol]: unknown })[key] as Harness | undefined;
 if (harness !== undefined) harness.listeners = [];
+for (const name of Object.keys(process.env)) if (name === 'NODE_OPTIONS' || name.startsWith('_TAPJS_')) delete process.env[name];

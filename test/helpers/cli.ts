@@ -1,5 +1,6 @@
 // Runs the real CLI in processes of their own, for a user of its own.
 // Not responsible for what commands do. Invariant: nothing of this machine's user is read or written, and what was started is ended.
+import './bare-children.ts';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';

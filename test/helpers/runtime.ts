@@ -38,12 +38,14 @@ export interface ServedEstate {
   endpoint(tenant: string): string;
   token(tenant: string, subject?: string, scopes?: readonly string[]): string;
   call(tenant: string, tool: string, args?: unknown, options?: { token?: string; signal?: AbortSignal }): Promise<Called>;
-  /** Calls again while the answer says that calling again helps. */
+  /** Calls again where the call met the end of another one (its thread was ended, its slot was not yet free). */
   retry(tenant: string, tool: string, args?: unknown): Promise<Called>;
   /** Records of the tenant's audit file, once all that was appended is in it. */
   audit(tenant: string): Promise<any[]>;
   close(): Promise<void>;
 }
+
+const LOST = new Set(['worker_lost', 'concurrency_limit']);
 
 export async function serve(t: Test, files: EstateFiles): Promise<ServedEstate> {
   const estate = writeEstate(t, files);
@@ -96,8 +98,8 @@ export async function serveFolder(t: Test, estate: string): Promise<ServedEstate
     async retry(tenant, tool, args) {
       for (let tries = 0; ; tries += 1) {
         const called = await served.call(tenant, tool, args);
-        if (called.error?.nextAction?.do !== 'retry' || tries === 20) return called;
-        await delay(Math.min(called.error.nextAction.afterMs, 250));
+        if (!LOST.has(called.error?.code ?? '') || tries === 20) return called;
+        await delay(Math.min(called.error?.nextAction.afterMs, 250));
       }
     },
     async audit(tenant) {

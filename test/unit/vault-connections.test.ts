@@ -18,6 +18,7 @@ const KEY = Buffer.alloc(32, 7);
 const ADA: GrantKey = { tenant: 'acme', slot: 'github', owner: { issuer: 'leasehold', subject: 'ada' } };
 const grant = (more: Partial<Grant> = {}): Grant => ({
   id: 'G1',
+  serial: 1,
   binding: 'b',
   state: 'active',
   requested: ['repo'],
