@@ -6,7 +6,7 @@ import type { CancelReason } from '../boundary/frames.ts';
 import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
-import { type Failure, type FailureCode, failure } from '../shared/errors.ts';
+import { FAILURES, type Failure, type FailureClass, type FailureCode, failure } from '../shared/errors.ts';
 import type { Call } from './call-tree.ts';
 
 export interface Ended {
@@ -26,23 +26,9 @@ export interface RunPorts {
   notice(call: Call, notice: Notice): void;
 }
 
-/** What a host or thread may say of a run by itself; everything else must have been told to the run first. */
-const OWN_CODES: ReadonlySet<FailureCode> = new Set([
-  'arguments_invalid',
-  'tool_error',
-  'tool_failed',
-  'tool_unknown',
-  'result_invalid',
-  'result_too_large',
-  'heap_limit',
-  'fanout_limit',
-  'worker_lost',
-  'toolset_broken',
-  'cancelled',
-  'deadline_exceeded',
-  'draining',
-  'internal_error',
-]);
+/** What a host or thread may say of a run by itself. The rest (who is who, what is allowed, links) is the supervisor's to say. */
+const OWN_CLASSES: ReadonlySet<FailureClass> = new Set(['limit', 'tool', 'upstream', 'transient']);
+const OWN_CODES: ReadonlySet<FailureCode> = new Set(['arguments_invalid', 'tool_unknown', 'internal_error']);
 
 const STOPPED: Record<CancelReason, FailureCode> = {
   cancelled: 'cancelled',
@@ -117,8 +103,9 @@ class CodeRun implements CallSink {
 
   /** A thread is untrusted: a code of the supervisor's, or a link, counts only as it was told to this run. */
   #believe(outcome: CallOutcome): CallOutcome {
-    if (outcome.status !== 'error' || OWN_CODES.has(outcome.failure.code)) return outcome;
+    if (outcome.status !== 'error') return outcome;
     const { code } = outcome.failure;
+    if (OWN_CLASSES.has(FAILURES[code].class) || OWN_CODES.has(code)) return outcome;
     const told = this.#told?.get(code);
     return { status: 'error', failure: told ?? failure('tool_failed', { detail: `the thread ended the call with ${code}` }) };
   }
