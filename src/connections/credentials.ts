@@ -1,30 +1,23 @@
 // The credential of a request, whatever its kind: leased before it leaves, judged by what came back.
 // Not responsible for sending (`egress-call`), for static values (`static-credential`) or for OAuth (`grants`).
 // Invariant: never throws and never says more than a caller may know; what is refused by an upstream is not sent again at once.
-import type { AuditLog, AuditSubject } from '../audit/record.ts';
+import type { AuditLog } from '../audit/record.ts';
 import type { Lease } from '../boundary/egress.ts';
 import type { CompiledConnection } from '../config/compiled.ts';
 import { type Failure, failure, isFailure } from '../shared/errors.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import { VaultError } from '../vault/vault-error.ts';
-import type { GrantKey, RejectionStore, SecretStore } from '../vault/stores.ts';
+import type { GrantKey, GrantStore, RefreshLocks, RejectionStore, SecretStore } from '../vault/stores.ts';
+import type { CredentialAsk } from './credential-ask.ts';
 import { type Credential, leaseOf } from './lease.ts';
+import { AuthorizationServers } from './oauth/authorization-servers.ts';
+import { GuardedFetch } from './oauth/guarded-fetch.ts';
+import { type ConnectLink, type OAuthAsk, OAuthCredentials } from './oauth/oauth-credentials.ts';
+import { Renewal } from './oauth/renewal.ts';
+import { TokenEndpoint } from './oauth/token-endpoint.ts';
 import { Rejections } from './rejections.ts';
 import { secretRefs } from './secret-refs.ts';
 import { setCommand, type StaticConnection, staticCredential } from './static-credential.ts';
-
-/** Who needs a credential, for what, and until when. */
-export interface CredentialAsk {
-  readonly tenant: string;
-  readonly connection: CompiledConnection;
-  /** Who asks, for the audit and as owner of a user's grant. */
-  readonly subject: Omit<AuditSubject, 'id' | 'tenant'>;
-  /** Scopes of the upstream that the tool needs. */
-  readonly scopes: readonly string[];
-  /** Epoch milliseconds. */
-  readonly deadline: number;
-  readonly signal: AbortSignal;
-}
 
 /** `version`: which credential it was, for `rejected`. */
 export interface Leased {
@@ -34,24 +27,53 @@ export interface Leased {
 
 export interface Credentials {
   /** Undefined: the connection needs none. */
-  lease(ask: CredentialAsk): Leased | undefined | Failure | Promise<Leased | undefined | Failure>;
+  lease(ask: CredentialAsk): undefined | Promise<Leased | Failure>;
   /** The upstream answered 401. `resend`: there is a newer credential, and the request was not carried out. */
   rejected(ask: CredentialAsk, version: string): Promise<'resend' | Failure>;
   /** The upstream took the credential. */
   accepted(ask: CredentialAsk): void;
+  /** Gives up connections to authorization servers. */
+  close(): Promise<void>;
 }
 
 export interface CredentialPorts {
   readonly secrets: Pick<SecretStore, 'get'>;
   readonly rejections: RejectionStore;
+  readonly grants: GrantStore;
+  readonly refreshLocks: RefreshLocks;
   readonly audit: AuditLog;
+  /** Origins that may be http and lead to private addresses, also for authorization servers. */
+  readonly privateOrigins: readonly string[];
+  /** @default none: who must connect is told to ask the operator */
+  readonly connectLink?: ConnectLink;
+  /** Longest a dead process keeps others from renewing a grant. @default 60 s */
+  readonly lockMs?: number;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
 
 export function createCredentials(ports: CredentialPorts): Credentials {
-  const { secrets, audit, now = Date.now } = ports;
+  const { secrets, audit, grants, privateOrigins, lockMs, connectLink = () => undefined, now = Date.now } = ports;
   const rejections = new Rejections(ports.rejections, now);
+  const guarded = new GuardedFetch({ privateOrigins });
+  const endpoint = new TokenEndpoint(new AuthorizationServers(guarded, now), guarded, now);
+  const renewal = new Renewal({
+    grants,
+    locks: ports.refreshLocks,
+    endpoint,
+    audit,
+    now,
+    ...(lockMs === undefined ? {} : { lockMs }),
+  });
+  const oauth = new OAuthCredentials({
+    grants,
+    rejections: ports.rejections,
+    rests: rejections,
+    secrets,
+    renewal,
+    connectLink,
+    now,
+  });
 
   function leaseStatic(ask: CredentialAsk, connection: StaticConnection): Leased | Failure {
     const credential = staticCredential(connection, secrets);
@@ -61,31 +83,37 @@ export function createCredentials(ports: CredentialPorts): Credentials {
     return leased(ask, credential, now());
   }
 
+  async function leaseToken(ask: OAuthAsk): Promise<Leased | Failure> {
+    const credential = await oauth.credential(ask);
+    return isFailure(credential) ? credential : leased(ask, credential, now());
+  }
+
   return {
     lease(ask) {
       const { connection } = ask;
       if (connection.type === 'none') return undefined;
-      if (connection.type === 'oauth2') return failure('not_connected');
-      return guarded(() => leaseStatic(ask, connection));
+      return opened(() => (connection.type === 'oauth2' ? leaseToken({ ...ask, connection }) : leaseStatic(ask, connection)));
     },
 
     async rejected(ask, version) {
-      const { connection } = ask;
-      const failures = rejections.rejected(keyOf(ask), version);
+      const { connection, subject, tenant } = ask;
+      const { slot } = connection;
+      const isToken = connection.type === 'oauth2';
+      const failures = isToken ? oauth.refusals({ ...ask, connection }) + 1 : rejections.rejected(keyOf(ask), version);
       await audit
-        .append({
-          ...ask.subject,
-          tenant: ask.tenant,
-          kind: 'credential.rejected',
-          id: newCorrelationId(),
-          connection: connection.slot,
-          failures,
-        })
+        .append({ ...subject, tenant, kind: 'credential.rejected', id: newCorrelationId(), connection: slot, failures })
         .catch(() => undefined); // nothing follows from it that would need the record
-      return rejectedFailure(connection, 'HTTP 401');
+      if (!isToken) return rejectedFailure(connection, 'HTTP 401');
+      return opened(() => oauth.rejected({ ...ask, connection }, version));
     },
 
-    accepted: (ask) => rejections.accepted(keyOf(ask)),
+    accepted(ask) {
+      const { connection } = ask;
+      if (connection.type === 'oauth2') oauth.accepted({ ...ask, connection });
+      else rejections.accepted(keyOf(ask));
+    },
+
+    close: () => guarded.close(),
   };
 }
 
@@ -94,9 +122,9 @@ function leased(ask: CredentialAsk, credential: Credential, now: number): Leased
 }
 
 /** A record that does not open is the operator's to see; the caller learns that something is wrong. */
-function guarded<T>(work: () => T): T | Failure {
+async function opened<T>(work: () => T | Promise<T>): Promise<T | Failure> {
   try {
-    return work();
+    return await work();
   } catch (cause) {
     if (cause instanceof VaultError) return failure('internal_error', { detail: cause.message });
     throw cause;

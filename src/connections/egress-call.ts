@@ -12,7 +12,8 @@ import type { Body, EgressPool } from '../hosts/pool.ts';
 import { type Failure, failure, isFailure } from '../shared/errors.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import { Breakers } from './breakers.ts';
-import type { CredentialAsk, Credentials } from './credentials.ts';
+import type { CredentialAsk } from './credential-ask.ts';
+import type { Credentials } from './credentials.ts';
 import { failureOf, stoppedFailure, verdictOf } from './egress-failure.ts';
 import { originPolicy, targetOrigin } from './policy.ts';
 import { backoffMs, isRepeatableBinding, isRepeatableFetch } from './retry.ts';
@@ -119,7 +120,8 @@ export function createEgressCall(ports: EgressCallPorts): EgressCall {
     }
     let verdict: ReturnType<typeof verdictOf> = 'neutral';
     try {
-      const leased = await credentials.lease(prepared.ask);
+      const pending = credentials.lease(prepared.ask);
+      const leased = pending === undefined ? undefined : await pending;
       if (leased !== undefined && isFailure(leased)) return refused(leased);
       if (request.signal.aborted) return refused(stoppedFailure(request.signal));
       const timeoutMs = Math.floor(request.deadline - now());
@@ -218,7 +220,8 @@ function orderOf({ work, policy, request: { traceparent } }: Prepared, timeoutMs
 }
 
 const NO_CREDENTIALS: Credentials = {
-  lease: ({ connection }) => (connection.type === 'none' ? undefined : failure('not_connected')),
+  lease: ({ connection }) => (connection.type === 'none' ? undefined : Promise.resolve(failure('not_connected'))),
   rejected: async () => failure('credential_rejected'),
   accepted: () => undefined,
+  close: async () => undefined,
 };

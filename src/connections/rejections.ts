@@ -33,11 +33,14 @@ export class Rejections {
     return 0;
   }
 
-  /** @returns refusals in a row */
-  rejected(key: GrantKey, credential: string): number {
+  /**
+   * @param before refusals in a row until now, where those of another credential count
+   * @returns refusals in a row
+   */
+  rejected(key: GrantKey, credential: string, before?: number): number {
     const known = this.#store.find(key);
     const at = this.#now();
-    const failures = known?.credential === credential ? known.failures + 1 : 1;
+    const failures = (before ?? (known?.credential === credential ? known.failures : 0)) + 1;
     quietly(() => this.#store.set(key, { credential, failures, until: at + restMs(failures), at }));
     return failures;
   }

@@ -74,6 +74,8 @@ export interface GrantKey {
 export interface Grant {
   /** Public id, for the audit; the same over all refreshes. */
   readonly id: string;
+  /** Counts the access tokens of the grant, from 1. */
+  readonly serial: number;
   /** The authorization server and client that it is good for (`grantBinding`): with another one it is not used. */
   readonly binding: string;
   /** `reauthorize`: the server ended it, or it cannot be refreshed; its owner must connect again. */

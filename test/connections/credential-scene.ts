@@ -62,7 +62,11 @@ export async function credentialScene(
   file: Test,
   handler: Handler,
   make: (parts: SceneParts) => Credentials,
-  { now = Date.now, dataDir = folder(t) }: { now?: () => number; dataDir?: string } = {},
+  {
+    now = Date.now,
+    dataDir = folder(t),
+    privateOrigins = [],
+  }: { now?: () => number; dataDir?: string; privateOrigins?: string[] } = {},
 ): Promise<CredentialScene> {
   const upstream = await startUpstream(handler);
   t.teardown(() => upstream.close());
@@ -74,7 +78,7 @@ export async function credentialScene(
   const egressCall = createEgressCall({
     audit,
     credentials: make(parts),
-    privateOrigins: [upstream.origin],
+    privateOrigins: [upstream.origin, ...privateOrigins],
     now,
     random: () => 0.1,
   });

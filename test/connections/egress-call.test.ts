@@ -1,4 +1,5 @@
 // The one place of recovery, over the real egress entry, real servers and the real audit log.
+import '../helpers/bare-children.ts';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
