@@ -1,10 +1,12 @@
 // The command line against servers that it started: the demo end to end, tokens, logs, changes, signals and taken ports.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { leasehold, ownUser, serving, until } from '../helpers/cli.ts';
+import { writeEstate } from '../helpers/estate.ts';
 
 t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t) => {
   const env = ownUser(t);
@@ -166,4 +168,42 @@ t.test('a port that another program holds is named with its process', async (t) 
   const who = process.platform === 'linux' ? `pid ${process.pid} (` : '';
   t.match(stderr, `✗ port ${port} is in use by ${who}`);
   t.match(stderr, `Stop it, or --port ${port + 1}. Clients configured for ${port} will not find this one.\n`);
+});
+
+t.test('no record, no action: a server that cannot write its audit does nothing, says so, and recovers', async (t) => {
+  const env = ownUser(t);
+  let seen = 0;
+  const upstream = createServer((_request, response) => {
+    seen += 1;
+    response.setHeader('content-type', 'application/json').end('{"ok":true}');
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => upstream.close().closeAllConnections());
+  const origin = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+  const tool = { description: 'ping', inputSchema: { type: 'object' }, request: { method: 'POST', path: '/ping' } };
+  const estate = writeEstate(t, {
+    server: { egress: { privateOrigins: [origin] } },
+    tenants: {
+      acme: {
+        tenant: { connections: { api: { type: 'none', origins: [origin] } } },
+        tools: { 'api.binding.json': JSON.stringify({ kind: 'rest', connection: 'api', tools: { ping: tool } }) },
+      },
+    },
+  });
+  const server = await serving(t, ['start', estate, '--port', '0'], env);
+  const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(server.child.pid), `--fsize=${bytes}:`]);
+  const ping = () => leasehold(['call', 'acme', 'ping', '--estate', estate], { env });
+  t.equal((await ping()).code, 0);
+  t.equal(seen, 1);
+  limit('0');
+  const refused = await ping();
+  t.equal(refused.code, 1);
+  t.match(refused.stderr, /audit/);
+  t.equal(seen, 1, 'nothing was sent');
+  t.equal((await fetch(`${server.ready.url}/readyz`)).status, 503);
+  t.equal((await fetch(`${server.ready.url}/healthz`)).status, 200);
+  limit('unlimited');
+  await until(async () => (await fetch(`${server.ready.url}/readyz`)).status === 200);
+  t.equal((await ping()).code, 0);
+  t.equal(seen, 2);
 });

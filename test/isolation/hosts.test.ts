@@ -582,7 +582,10 @@ t.test('idle pools hold no thread', async (t) => {
   t.match(pools, [{ event: 'opened' }, { event: 'closed' }]);
   t.ok(threads() < busy, 'the thread is gone');
   t.same(await json(pool, 'echo', { again: 1 }), { again: 1 });
-  await until(() => events.some(({ event, detail }) => event === 'died' && detail === 'idle'), 'the end of a host without pools');
+  await until(
+    () => events.some(({ event, detail }) => event === 'ended' && detail === 'idle'),
+    'the end of a host without pools',
+  );
   t.same(await json(pool, 'echo', { anew: 1 }), { anew: 1 });
 });
 

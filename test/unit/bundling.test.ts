@@ -1,4 +1,5 @@
 // What a bundle may be made of: every way out that is known, each of the two walls alone, and problems with their places.
+import '../helpers/bare-children.ts';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { builtinModules, SourceMap } from 'node:module';

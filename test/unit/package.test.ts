@@ -1,6 +1,7 @@
 // The package as a user gets it: built, packed, installed into an empty folder, run from there, types included.
 // Not responsible for what the commands do in detail (their own tests).
 // Invariant: nothing of the checkout is used after packing but its package manager and compiler; no environment is inherited.
+import '../helpers/bare-children.ts';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 // Tenants as a server holds them: from the cache, changed while it runs, broken and repaired. Real bundler, hosts and threads.
+import '../helpers/bare-children.ts';
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
