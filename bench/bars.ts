@@ -79,7 +79,7 @@ export function barsOf(results: Results): Bar[] {
   if (tenants) {
     const count = tenants.tenants.toLocaleString('en');
     bars.push(below(`start with ${count} tenants from the cache`, 10_000, ' ms', tenants.readyMs));
-    // Below that many, what the collector has not freed yet hides the tenants.
+    // With fewer, the noise of a heap is larger than what they take.
     if (tenants.tenants >= 5000) bars.push(below(`memory per idle tenant of ${count}`, 4096, ' B', tenants.bytesPerTenant));
     bars.push(
       below(`echo of one tenant of ${count}, CPU beside one alone`, 1.1, '×', tenants.large.cpuUsMain / tenants.alone.cpuUsMain),

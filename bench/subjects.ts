@@ -65,8 +65,8 @@ export class Estate {
     return token;
   }
 
-  async serve(readyMs?: number): Promise<ServerProcess> {
-    return ServerProcess.start([CLI, 'start', this.dir, '--port', '0', '--json'], this.dir, readyMs);
+  async serve(readyMs?: number, nodeFlags: readonly string[] = []): Promise<ServerProcess> {
+    return ServerProcess.start([...nodeFlags, CLI, 'start', this.dir, '--port', '0', '--json'], this.dir, readyMs);
   }
 
   async remove(): Promise<void> {

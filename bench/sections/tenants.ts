@@ -6,7 +6,7 @@ import { cp, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { loadCall, median } from '../load/load.ts';
 import type { Measured } from '../load/generate.ts';
-import { memoryBytes } from '../load/processes.ts';
+import { freePort, heldBytes } from '../load/heap.ts';
 import type { BenchOptions } from '../options.ts';
 import { endpointOf, Estate, type Subject } from '../subjects.ts';
 import { ECHO } from './echo.ts';
@@ -16,7 +16,7 @@ export interface TenantsFigures {
   readonly readyMs: number;
   /** Of an estate with one tenant, from its cache. */
   readonly readyMsAlone: number;
-  /** Growth of the supervisor's memory over an estate with one tenant, per tenant. */
+  /** Growth of what an idle supervisor holds over an estate with one tenant, per tenant. */
   readonly bytesPerTenant: number;
   /** Echo, requests per second and CPU of the supervisor: in the large estate and in one with a single tenant. */
   readonly large: Measured;
@@ -67,9 +67,14 @@ async function fill(estate: Estate, count: number): Promise<void> {
   for (let number = 1; number < count; number += 1) await copySeed(root, `many-${number}`, index);
 }
 
-async function settledBytes(pid: number): Promise<number> {
+/** What an idle supervisor of this estate holds; in a process of its own, since it is inspected for it. */
+async function idleBytes(estate: Estate): Promise<number> {
+  const port = await freePort();
+  const server = await estate.serve(START_MS, [`--inspect=127.0.0.1:${port}`]);
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  return memoryBytes(pid);
+  const bytes = await heldBytes(server.pid, port);
+  await server.stop();
+  return bytes;
 }
 
 async function alone(): Promise<{ bytes: number; readyMs: number }> {
@@ -77,9 +82,8 @@ async function alone(): Promise<{ bytes: number; readyMs: number }> {
   try {
     await (await estate.serve()).stop();
     const server = await estate.serve();
-    const bytes = await settledBytes(server.pid);
     await server.stop();
-    return { bytes, readyMs: server.readyMs };
+    return { bytes: await idleBytes(estate), readyMs: server.readyMs };
   } finally {
     await estate.remove();
   }
@@ -91,8 +95,8 @@ export async function tenantsFigures(single: Subject, options: BenchOptions): Pr
     await fill(estate, options.tenants);
     const token = await estate.token('bench');
     const one = await alone();
+    const bytesPerTenant = ((await idleBytes(estate)) - one.bytes) / options.tenants;
     const server = await estate.serve(START_MS);
-    const bytesPerTenant = ((await settledBytes(server.pid)) - one.bytes) / options.tenants;
     const target = { url: endpointOf(server, 'bench'), token };
     const call = { ...ECHO, era: '2026-07-28' } as const;
     const large: Measured[] = [];
