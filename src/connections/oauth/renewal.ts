@@ -147,8 +147,8 @@ export class Renewal {
   }
 
   /**
-   * Over what was noted. Where that changed: only over a grant that still holds the refresh token which was spent, so that a
-   * late answer saves the grant and never overwrites a newer one.
+   * Over what was noted. Where that changed meanwhile (our lock ran out): tokens that came late save a grant which was given up
+   * for lost, and never overwrite newer ones, which are the result then.
    */
   async #replace(key: GrantKey, noted: StoredGrant, next: Grant & { version?: string }): Promise<StoredGrant | undefined> {
     const { grants } = this.#ports;
@@ -157,7 +157,9 @@ export class Renewal {
       const stored = await whenFree(() => grants.replace(key, grant, version));
       if (stored !== undefined) return stored;
       const latest = await whenFree(() => grants.read(key));
-      if (latest === undefined || latest.refreshToken !== noted.refreshToken || grant.state !== 'active') return undefined;
+      if (latest === undefined || latest.id !== noted.id) return undefined;
+      if (latest.serial !== noted.serial) return latest.state === 'active' ? latest : undefined;
+      if (grant.state !== 'active' || grant.serial === noted.serial) return undefined;
       ({ version } = latest);
     }
   }
