@@ -9,7 +9,7 @@ import type { Answer } from '../mcp/answer.ts';
 import type { Inbound } from '../mcp/inbound.ts';
 import type { Protocol } from '../mcp/protocol.ts';
 import { failure } from '../shared/errors.ts';
-import { isTenantId } from '../shared/ids.ts';
+import { candidate, disagreement } from '../tenants/resolve.ts';
 import { accepts } from './accept.ts';
 import type { Denials } from './denials.ts';
 import type { Exchanges } from './exchanges.ts';
@@ -47,7 +47,8 @@ function refusal(tenant: string, reason: string): AuthDenial {
 
 /** What a verified caller must be besides, whatever the authenticator said. */
 function misplaced(principal: Principal, tenant: string, exists: (tenant: string) => boolean): AuthDenial | undefined {
-  if (principal.tenant !== tenant) return refusal(tenant, 'the token is of another tenant');
+  const reason = disagreement(tenant, principal);
+  if (reason !== undefined) return refusal(tenant, reason);
   return exists(tenant) ? undefined : refusal(tenant, 'the token outlived its tenant');
 }
 
@@ -58,7 +59,7 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   function admit(request: McpRequest, reply: FastifyReply, next: () => void): void {
     const { tenant } = request.params;
     // The router decodes %xx; a tenant id is matched as sent.
-    if (!isTenantId(tenant) || !request.url.startsWith(`/t/${tenant}/mcp`)) {
+    if (candidate({ path: tenant }) === undefined || !request.url.startsWith(`/t/${tenant}/mcp`)) {
       refuse(reply, failure('not_found'), request.correlation);
       return;
     }
