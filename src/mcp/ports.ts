@@ -45,7 +45,7 @@ export interface ToolCall {
   readonly argsShape?: readonly { readonly name: string; readonly bytes: number }[];
   /** Aborts when the client went away or cancelled. */
   readonly signal: AbortSignal;
-  progress?(update: { progress: number; total?: number; message?: string }): void;
+  readonly progress?: (update: { progress: number; total?: number; message?: string }) => void;
 }
 
 export interface ToolCallResult {
