@@ -31,6 +31,11 @@ export const table: readonly TableEntry[] = [
     summary: 'set, list and delete the secrets of connections',
     load: async () => (await import('./secret.ts')).secret,
   },
+  {
+    name: 'connection',
+    summary: 'add, list and revoke the connections of a tenant',
+    load: async () => (await import('./connection.ts')).connection,
+  },
   { name: 'audit', summary: 'check that the audit trail was not changed', load: async () => (await import('./audit.ts')).audit },
   { name: 'version', summary: 'show the versions in use', load: async () => (await import('./version.ts')).version },
 ];

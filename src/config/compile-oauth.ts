@@ -93,7 +93,8 @@ function* placeFaults({ issuer, endpoints, resource, clientSecret, clientAuth }:
   }
 }
 
-function parseEndpoint(text: string, bare: boolean): Checked<string> {
+/** https, or http on loopback. @param bare no query: an issuer */
+export function parseEndpoint(text: string, bare: boolean): Checked<string> {
   const url = URL.parse(text);
   const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
   if (url === null || !secure) return { ok: false, reason: 'must be an https URL' };

@@ -26,6 +26,11 @@ export interface Leased {
 }
 
 export interface Credentials {
+  /**
+   * Whether a call that needs this connection could get its credential, without asking any server: undefined, or
+   * `not_connected` with what to do. Asked before a tool is dispatched.
+   */
+  ready(ask: Pick<CredentialAsk, 'tenant' | 'connection' | 'subject' | 'scopes'>): Promise<Failure | undefined>;
   /** Undefined: the connection needs none. */
   lease(ask: CredentialAsk): undefined | Promise<Leased | Failure>;
   /** The upstream answered 401. `resend`: there is a newer credential, and the request was not carried out. */
@@ -89,6 +94,15 @@ export function createCredentials(ports: CredentialPorts): Credentials {
   }
 
   return {
+    ready: (ask) =>
+      opened(() => {
+        const { connection } = ask;
+        if (connection.type === 'none') return undefined;
+        if (connection.type === 'oauth2') return oauth.ready({ ...ask, connection });
+        const credential = staticCredential(connection, secrets);
+        return isFailure(credential) ? credential : undefined;
+      }),
+
     lease(ask) {
       const { connection } = ask;
       if (connection.type === 'none') return undefined;

@@ -220,6 +220,7 @@ function orderOf({ work, policy, request: { traceparent } }: Prepared, timeoutMs
 }
 
 const NO_CREDENTIALS: Credentials = {
+  ready: async ({ connection }) => (connection.type === 'none' ? undefined : failure('not_connected')),
   lease: ({ connection }) => (connection.type === 'none' ? undefined : Promise.resolve(failure('not_connected'))),
   rejected: async () => failure('credential_rejected'),
   accepted: () => undefined,

@@ -2,7 +2,7 @@
 // Not responsible for what is tested.
 import type { Test } from 'tap';
 import type { CompiledOAuth, OAuth2Connection } from '../../src/config/compiled.ts';
-import { createCredentials, type CredentialPorts } from '../../src/connections/credentials.ts';
+import { createCredentials, type CredentialPorts, type Credentials } from '../../src/connections/credentials.ts';
 import { newGrant } from '../../src/connections/oauth/grant-facts.ts';
 import { newCorrelationId } from '../../src/shared/ids.ts';
 import type { Grant, GrantKey, GrantStore, StoredGrant } from '../../src/vault/stores.ts';
@@ -54,6 +54,7 @@ export function connect(
 export interface OAuthScene extends CredentialScene {
   readonly server: FaultyServer;
   readonly connection: OAuth2Connection;
+  readonly credentials: Credentials;
   /** Moves the clock of the supervisor. */
   pass(ms: number): void;
   /** The body of an answer, or the code of a failure. */
@@ -73,13 +74,14 @@ export async function oauthScene(
   let ahead = 0;
   const now = (): number => Date.now() + ahead;
   const connection = oauthConnection(server.origin, oauth, more);
+  let credentials: Credentials | undefined;
   const scene = await credentialScene(
     t,
     file,
     () => undefined,
     ({ vault, audit }) => {
       const { secrets, rejections, grants, refreshLocks } = vault;
-      const credentials = createCredentials({
+      credentials = createCredentials({
         secrets,
         rejections,
         grants,
@@ -90,13 +92,16 @@ export async function oauthScene(
         now,
         ...ports,
       });
-      t.teardown(() => credentials.close());
-      return credentials;
+      const made = credentials;
+      t.teardown(() => made.close());
+      return made;
     },
     { now, privateOrigins: [server.origin] },
   );
+  if (credentials === undefined) throw new Error('the scene makes its credentials');
   return {
     ...scene,
+    credentials,
     server,
     connection,
     pass: (ms) => {

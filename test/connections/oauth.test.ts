@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
-import type { CompiledOAuth } from '../../src/config/compiled.ts';
+import type { CompiledConnection, CompiledOAuth } from '../../src/config/compiled.ts';
 import { PRESETS } from '../../src/config/provider-presets.ts';
 import { AuthorizationServers } from '../../src/connections/oauth/authorization-servers.ts';
 import { freshness, lackingScopes, newGrant } from '../../src/connections/oauth/grant-facts.ts';
@@ -261,6 +261,16 @@ t.test('whose grant it is: subject, scopes, authorization server', async (t) => 
     const changed = { ...s.connection, oauth: { ...s.connection.oauth, ...oauth } };
     t.equal(await s.call('/api', { connection: changed }), 'not_connected', JSON.stringify(oauth));
   }
+  const ready = (connection: CompiledConnection, subject = 'ada', scopes: string[] = []) =>
+    s.credentials.ready({ tenant: 'acme', connection, subject: { issuer: 'leasehold', subject, correlation: 'c' }, scopes });
+  t.equal(await ready(s.connection), undefined);
+  t.match(await ready(s.connection, 'bob'), { code: 'not_connected', url: /connect\/bob/ });
+  t.match(await ready(s.connection, 'ada', ['write']), { code: 'not_connected', url: /read\+write/ });
+  const basic = { slot: 'b', type: 'basic', origins: [], username: 'a', password: { owner: 'acme', secret: 'pw' } } as const;
+  t.match(await ready(basic), { code: 'not_connected', message: /leasehold secret set acme pw/ });
+  s.vault.secrets.set('acme', 'pw', 'x', 1);
+  t.equal(await ready(basic), undefined);
+  t.equal(await ready({ slot: 'n', type: 'none', origins: [] }), undefined);
   const { subject: _, ...nobody } = { issuer: 'leasehold', subject: 'x', correlation: 'c' };
   t.equal(await s.call('/api', { egress: { subject: nobody } }), 'not_connected');
   t.equal(s.server.apiRequests, sent, 'nothing was sent');

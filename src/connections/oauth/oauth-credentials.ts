@@ -37,6 +37,7 @@ export interface OAuthPorts {
 }
 
 export type OAuthAsk = CredentialAsk & { readonly connection: OAuth2Connection };
+type Standing = Pick<OAuthAsk, 'tenant' | 'connection' | 'subject' | 'scopes'>;
 
 export class OAuthCredentials {
   readonly #ports: OAuthPorts;
@@ -52,16 +53,11 @@ export class OAuthCredentials {
     const key = grantKey(ask.tenant, connection, ask.subject);
     if (key === undefined) return failure('not_connected', { detail: 'the caller has no identity that could own a grant' });
     const grant = this.#find(key, connection);
-    if (grant === undefined) {
-      return connection.grant === 'client_credentials'
-        ? this.#renewed(ask, key, undefined)
-        : this.notConnected(ask, key, 'not connected');
+    if (connection.grant === 'authorization_code') {
+      const missing = whatIsMissing(grant, ask);
+      if (missing !== undefined) return this.#notConnected(ask, key, missing, grant);
     }
-    if (connection.grant !== 'client_credentials') {
-      if (grant.state === 'reauthorize') return this.notConnected(ask, key, grant.reason ?? 'ended', grant);
-      const lacking = lackingScopes(grant, connection.oauth, ask.scopes);
-      if (lacking.length > 0) return this.notConnected(ask, key, `scopes ${lacking.join(' ')} are missing`, grant);
-    }
+    if (grant === undefined) return this.#renewed(ask, key, undefined);
     const fresh = freshness(grant, this.#ports.now());
     const version = tokenVersion(grant);
     const refused = this.#ports.rejections.find(key);
@@ -74,6 +70,20 @@ export class OAuthCredentials {
     if (fresh === 'due' && (grant.refreshToken !== undefined || connection.grant === 'client_credentials'))
       this.#renewAhead(ask, key, version);
     return bearer(grant);
+  }
+
+  /** What must be connected before a tool is dispatched; asks no server. */
+  ready(ask: Standing): Failure | undefined | Promise<Failure> {
+    const { connection } = ask;
+    if (connection.grant === 'client_credentials') {
+      const client = this.#client(connection);
+      return 'code' in client ? client : undefined;
+    }
+    const key = grantKey(ask.tenant, connection, ask.subject);
+    if (key === undefined) return failure('not_connected');
+    const grant = this.#find(key, connection);
+    const missing = whatIsMissing(grant, ask);
+    return missing === undefined ? undefined : this.#notConnected(ask, key, missing, grant);
   }
 
   /** The upstream answered 401 to the token `version`. */
@@ -107,8 +117,8 @@ export class OAuthCredentials {
     if (key !== undefined) this.#ports.rests.accepted(key);
   }
 
-  async notConnected(
-    { connection, tenant, scopes }: OAuthAsk,
+  async #notConnected(
+    { connection, tenant, scopes }: Standing,
     key: GrantKey,
     why: string,
     grant?: StoredGrant,
@@ -187,7 +197,7 @@ export class OAuthCredentials {
       this.#pauses.clear(pause);
       return bearer(renewed);
     }
-    if ('ended' in renewed) return this.notConnected(ask, key, renewed.ended, this.#ports.grants.find(key));
+    if ('ended' in renewed) return this.#notConnected(ask, key, renewed.ended, this.#ports.grants.find(key));
     if (renewed.kind === 'lost') {
       const detail = `token request: ${renewed.reason}`;
       return this.#pauses.note(pause, renewed.retryAfterMs, (retryAfterMs) =>
@@ -204,10 +214,18 @@ export class OAuthCredentials {
     const { connection } = ask;
     const base = `The service behind the connection "${connection.slot}" refuses its access token although it was renewed.`;
     if (connection.grant === 'client_credentials') return failure('credential_rejected', { message: base, detail });
-    const { url } = await this.notConnected(ask, key, detail, grant);
+    const { url } = await this.#notConnected(ask, key, detail, grant);
     if (url === undefined) return failure('credential_rejected', { message: base, detail });
     return failure('not_connected', { message: `${base} Connect the account again.`, detail, url });
   }
+}
+
+/** Why the grant of a user or tenant does not do for what is asked. */
+function whatIsMissing(grant: StoredGrant | undefined, { connection, scopes }: Standing): string | undefined {
+  if (grant === undefined) return 'not connected';
+  if (grant.state === 'reauthorize') return grant.reason ?? 'ended';
+  const lacking = lackingScopes(grant, connection.oauth, scopes);
+  return lacking.length === 0 ? undefined : `scopes ${lacking.join(' ')} are missing`;
 }
 
 /** RFC 6750, section 2.1. */

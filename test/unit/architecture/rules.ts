@@ -76,6 +76,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/config',
       'src/vault',
       'src/audit',
+      'src/connections',
       'src/tenants/author-log.ts',
       'src/demo',
     ],
