@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type AuditTrail, createAuditLog } from '../../src/audit/log.ts';
+import type { EgressOrder } from '../../src/boundary/egress.ts';
 import type { FetchRequest } from '../../src/boundary/host-request.ts';
 import type { CompiledConnection } from '../../src/config/compiled.ts';
 import type { Credentials } from '../../src/connections/credentials.ts';
 import { createEgressCall, type EgressRequest, type EgressSettled } from '../../src/connections/egress-call.ts';
+import type { EgressPool } from '../../src/hosts/pool.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { type Handler, startUpstream, type Upstream } from '../bindings/upstream-server.ts';
 import { startThreadPool, type ThreadPool } from './thread-pool.ts';
@@ -45,6 +47,8 @@ export interface SceneParts {
   readonly upstream: Upstream;
 }
 export interface CredentialScene extends SceneParts {
+  /** All that went to the egress thread. */
+  readonly orders: EgressOrder[];
   fetch(connection: CompiledConnection, path?: string, more?: SceneRequest): Promise<EgressSettled>;
   /** The audit of the tenant, in order. */
   records(): Promise<Record<string, unknown>[]>;
@@ -73,7 +77,17 @@ export async function credentialScene(
   const vault = vaultIn(t, dataDir);
   const audit = await createAuditLog({ dataDir, mode: 'grouped', supervisorId: 'test' });
   t.teardown(() => audit.close());
-  const pool = await sharedPool(file);
+  const thread = await sharedPool(file);
+  const orders: EgressOrder[] = [];
+  const pool: EgressPool = {
+    running: 0,
+    awake: true,
+    send(order, body, signal) {
+      orders.push(order);
+      return thread.send(order, body, signal);
+    },
+    close: () => Promise.resolve(),
+  };
   const parts = { dataDir, vault, audit, upstream };
   const egressCall = createEgressCall({
     audit,
@@ -84,6 +98,7 @@ export async function credentialScene(
   });
   return {
     ...parts,
+    orders,
     fetch: (connection, path = '/', { request = {}, subject = 'ada', egress = {} } = {}) =>
       egressCall({
         tenant: 'acme',

@@ -36,6 +36,9 @@ t.test('100 calls with a token that ran out: one token request, 100 answers', as
     { connection: 'crm', grant: before.id, outcome: 'ok', subject: 'ada' },
   );
   t.ok(kinds.indexOf('grant.refreshed') < kinds.indexOf('egress.request'), 'durable before it is used');
+  t.match(s.orders[0], { lease: { headers: { authorization: /^Bearer canary-access/ } } });
+  t.notMatch(JSON.stringify(s.orders), /canary-refresh/, 'nothing else of the grant crosses');
+  t.equal(new Set(s.orders.map(({ lease }) => lease?.id)).size, 100, 'a lease each');
   t.notMatch(JSON.stringify(records) + s.onDisk(), /canary/);
 });
 
@@ -310,6 +313,7 @@ t.test('client credentials: fetched once, renewed, a wrong secret is not hammere
   t.match(s.grant({ tenant: 'acme', slot: 'crm', owner: undefined }), { serial: 3, state: 'active' });
   const moved = { ...s.connection, oauth: { ...s.connection.oauth, clientId: 'other' } };
   t.equal(await s.call('/api', { connection: moved }), GOOD);
+  t.notMatch(JSON.stringify(s.orders), /canary:s|canary-wrong|s%20ecret|s\+ecret/, 'the client secret stays here');
   t.equal(s.server.tokenRequests.length, 5, 'another client does not get the token of the first');
   t.notMatch(JSON.stringify(await s.records()) + s.onDisk(), /canary/);
 });
