@@ -111,7 +111,7 @@ async function authorize(origin: string) {
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
   });
-  let at = `/auth?${query}`;
+  let at = `/auth?${query.toString()}`;
   for (let steps = 0; !at.startsWith(REDIRECT); steps += 1) {
     if (steps > 10) throw new Error(`the sign-in did not end: ${at}`);
     const path = new URL(at, origin).pathname;
