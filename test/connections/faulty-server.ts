@@ -24,6 +24,8 @@ export class FaultyServer {
   fault: (request: URLSearchParams, response: ServerResponse) => boolean = () => true;
   /** Called when the tokens are made, before the answer leaves: false keeps it back. */
   beforeAnswer: (response: ServerResponse) => boolean = () => true;
+  /** Called with each request to the API, before its answer. */
+  onApi: () => void = () => undefined;
   /** What the API says to a good token. */
   apiStatus = 200;
   readonly tokenRequests: URLSearchParams[] = [];
@@ -77,6 +79,7 @@ export class FaultyServer {
   #answer(request: Received, response: ServerResponse): void {
     const { pathname } = new URL(request.url, this.origin);
     if (pathname.startsWith('/api')) {
+      this.onApi();
       const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
       return json(response, { path: pathname }, this.#good.has(token) ? this.apiStatus : 401);
     }

@@ -79,6 +79,15 @@ t.test('a service that refuses every token: no storm, and the user is told', asy
   t.equal(await s.call(), GOOD, 'and a renewal helps again');
 });
 
+t.test('one request is sent twice at most, whatever becomes of the grant meanwhile', async (t) => {
+  const s = await oauthScene(t, file);
+  connect(s.vault.grants, s.server, s.connection);
+  s.server.apiStatus = 401;
+  s.server.onApi = () => void connect(s.vault.grants, s.server, s.connection);
+  t.equal(await s.call(), 'credential_rejected');
+  t.equal(s.server.apiRequests, 2);
+});
+
 t.test('a revoked grant: one token request, then a link', async (t) => {
   const s = await oauthScene(t, file);
   connect(s.vault.grants, s.server, s.connection, STALE);
@@ -348,6 +357,7 @@ t.test('requests to authorization servers are guarded', async (t) => {
   ]) {
     await t.rejects(guarded.fetch(url, { method: 'GET', headers: {} }), { name: 'NoAnswer', sent: false }, url);
   }
+  await t.rejects(guarded.fetch('http://as.example/token', { method: 'GET', headers: {} }), { message: /not https/ });
   t.equal(connections, 0);
   const silent = await startUpstream(() => undefined);
   t.teardown(() => silent.close());
