@@ -6,6 +6,7 @@ import t from 'tap';
 import type { CompiledConnection, CompiledOAuth } from '../../src/config/compiled.ts';
 import { PRESETS } from '../../src/config/provider-presets.ts';
 import { AuthorizationServers } from '../../src/connections/oauth/authorization-servers.ts';
+import { connectGrant } from '../../src/connections/oauth/connect-grant.ts';
 import { freshness, lackingScopes, newGrant } from '../../src/connections/oauth/grant-facts.ts';
 import { GuardedFetch, NoAnswer } from '../../src/connections/oauth/guarded-fetch.ts';
 import { scopeList } from '../../src/connections/oauth/token-answer.ts';
@@ -106,6 +107,29 @@ t.test('a revoked grant: one token request, then a link', async (t) => {
   connect(s.vault.grants, s.server, s.connection);
   t.equal(await s.call(), GOOD, 'after connecting the same call goes through');
   t.notMatch(s.onDisk(), /canary/);
+});
+
+t.test('connecting: on record, stored, and what was refused before counts no more', async (t) => {
+  const s = await oauthScene(t, file);
+  connect(s.vault.grants, s.server, s.connection);
+  s.server.apiStatus = 401;
+  t.equal(await s.call(), 'not_connected');
+  s.server.apiStatus = 200;
+  const subject = { issuer: 'leasehold', subject: 'ada', correlation: 'c' };
+  const tokens = s.server.issue();
+  const ports = { grants: s.vault.grants, rejections: s.vault.rejections, audit: s.audit };
+  const made = { key: adaKey, connection: s.connection, tokens, requested: ['read', 'write'], account: 'octocat', subject };
+  const stored = await connectGrant(ports, made);
+  t.match(s.grant(), { id: stored.id, serial: 1, requested: ['read', 'write'], scopes: ['read', 'write'], account: 'octocat' });
+  t.strictSame(s.vault.rejections.list('acme'), []);
+  t.equal(await s.call(), GOOD);
+  t.match(
+    (await s.records()).find(({ kind }) => kind === 'grant.connected'),
+    { connection: 'crm', grant: stored.id, subject: 'ada' },
+  );
+  await s.audit.close();
+  await t.rejects(connectGrant(ports, { ...made, account: 'other' }));
+  t.match(s.grant(), { account: 'octocat' });
 });
 
 t.test('an answer that was lost is no refusal', async (t) => {
