@@ -8,7 +8,9 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Parts to run; all where none is named. */
   readonly only: ReadonlySet<string>;
+  /** Of the echo, and of everything else. */
   readonly rounds: number;
+  readonly sideRounds: number;
   readonly connections: number;
   readonly warmupMs: number;
   readonly measureMs: number;
@@ -38,6 +40,6 @@ export function readOptions(argv: readonly string[]): BenchOptions {
   const given = values.tenants === undefined ? {} : { tenants: Number(values.tenants) };
   const fixed = { json: values.json, quick: values.quick, only, connections: 32, ...given };
   return values.quick
-    ? { rounds: 2, warmupMs: 700, measureMs: 1300, samples: 5, tenants: 200, ...fixed }
-    : { rounds: 5, warmupMs: 2000, measureMs: 5000, samples: 20, tenants: 10_000, ...fixed };
+    ? { rounds: 2, sideRounds: 1, warmupMs: 400, measureMs: 1000, samples: 4, tenants: 200, ...fixed }
+    : { rounds: 5, sideRounds: 3, warmupMs: 2000, measureMs: 5000, samples: 20, tenants: 10_000, ...fixed };
 }

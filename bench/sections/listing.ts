@@ -49,7 +49,7 @@ export async function listingRows(leasehold: Subject, raw: Subject, options: Ben
     const route = await teachRaw(raw, call.method.replace('/', '-'), bytes);
     const ours: Measured[] = [];
     const bare: Measured[] = [];
-    for (let round = 0; round < options.rounds; round += 1) {
+    for (let round = 0; round < options.sideRounds; round += 1) {
       ours.push(await loadCall(leasehold.target, leasehold.server.pid, call, window));
       bare.push(await loadCall(route, raw.server.pid, call, window));
     }

@@ -34,7 +34,7 @@ export async function payloadRows(subjects: readonly Subject[], options: BenchOp
     for (const subject of subjects) {
       const target = subject.name === 'fastify-raw' ? await teachRaw(subject, `sized-${bytes}`, sample) : subject.target;
       const rounds: Measured[] = [];
-      for (let round = 0; round < Math.min(options.rounds, 3); round += 1) {
+      for (let round = 0; round < options.sideRounds; round += 1) {
         rounds.push(await loadCall(target, subject.server.pid, call, { ...options, connections }));
       }
       rows.push({ bytes, name: subject.name, measured: median(rounds) });

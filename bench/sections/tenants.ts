@@ -101,7 +101,7 @@ export async function tenantsFigures(single: Subject, options: BenchOptions): Pr
     const call = { ...ECHO, era: '2026-07-28' } as const;
     const large: Measured[] = [];
     const small: Measured[] = [];
-    for (let round = 0; round < options.rounds; round += 1) {
+    for (let round = 0; round < options.sideRounds; round += 1) {
       large.push(await loadCall(target, server.pid, call, options));
       small.push(await loadCall(single.target, single.server.pid, call, options));
     }
