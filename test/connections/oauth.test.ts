@@ -390,6 +390,20 @@ t.test('requests to authorization servers are guarded', async (t) => {
   await t.rejects(short.fetch(`${silent.origin}/`, { method: 'GET', headers: {} }), { message: /timeout/, sent: true });
 });
 
+t.test("an authorization server that may not be asked is the operator's to put right", async (t) => {
+  const s = await oauthScene(t, file, {}, {}, { privateOrigins: [] });
+  connect(s.vault.grants, s.server, s.connection, STALE);
+  t.match(await s.fetch(s.connection, '/api'), {
+    failure: {
+      code: 'credential_rejected',
+      message: /CRM does not take the application.*not https, nor private.*operator must check/,
+    },
+  });
+  t.equal(s.server.tokenRequests.length, 0);
+  t.match(s.grant(), { state: 'active' });
+  t.equal(s.grant()?.refreshBegan, undefined, 'the refresh token was not spent');
+});
+
 t.test('discovery: the issuer must be the one that was asked', async (t) => {
   const documents = new Map<string, unknown>();
   const upstream = await startUpstream(({ url }, response) =>
@@ -411,7 +425,8 @@ t.test('discovery: the issuer must be the one that was asked', async (t) => {
   await many(10, () => servers.of(at('/a')));
   t.equal(upstream.received.length, 1, 'kept');
   t.equal((await servers.of(at('/b'))).token_endpoint, `${upstream.origin}/t`);
-  await t.rejects(servers.of(at('/c')), NoAnswer, 'mix-up');
+  const mixedUp = await servers.of(at('/c')).catch((error: unknown) => error);
+  t.ok(mixedUp instanceof NoAnswer && mixedUp.refused, 'mix-up');
   await t.rejects(servers.of(at('/d')), NoAnswer);
   documents.set('/.well-known/oauth-authorization-server/d', metadata('/d'));
   t.ok(await servers.of(at('/d')), 'a failure is not kept');

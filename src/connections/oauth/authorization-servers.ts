@@ -1,7 +1,7 @@
 // Where authorization servers have their endpoints: as configured, or by discovery (RFC 8414, then OpenID Connect).
 // Not responsible for token requests. One lookup at a time per issuer, kept for an hour.
 // Invariant: metadata count only if they name exactly the issuer that was asked (mix-up: RFC 8414, section 3.3).
-import { type AuthorizationServer, discoveryRequest, processDiscoveryResponse } from 'oauth4webapi';
+import { type AuthorizationServer, discoveryRequest, JSON_ATTRIBUTE_COMPARISON, processDiscoveryResponse } from 'oauth4webapi';
 import type { CompiledOAuth } from '../../config/compiled.ts';
 import { type GuardedFetch, NoAnswer } from './guarded-fetch.ts';
 import { oauthFetch } from './oauth-fetch.ts';
@@ -28,7 +28,7 @@ export class AuthorizationServers {
   of(oauth: CompiledOAuth): Promise<AuthorizationServer> {
     const { issuer, endpoints } = oauth;
     if (endpoints !== undefined) return Promise.resolve(configured(issuer, endpoints));
-    if (issuer === undefined) return Promise.reject(new NoAnswer('neither issuer nor endpoints', false));
+    if (issuer === undefined) return Promise.reject(new NoAnswer('neither issuer nor endpoints', { sent: false, refused: true }));
     const known = this.#known.get(issuer);
     if (known !== undefined && this.#now() < known.until) return known.server;
     const server = this.#discover(issuer);
@@ -51,7 +51,8 @@ export class AuthorizationServers {
       try {
         return await this.#ask(issuer, 'oidc');
       } catch {
-        throw new NoAnswer(`discovery: ${first instanceof Error ? first.message.slice(0, 200) : 'failed'}`, false);
+        const message = first instanceof Error ? first.message.slice(0, 200) : 'failed';
+        throw new NoAnswer(`discovery: ${message}`, { sent: false, refused: isFinal(first) });
       }
     }
   }
@@ -61,6 +62,12 @@ export class AuthorizationServers {
     const response = await discoveryRequest(url, { algorithm, ...oauthFetch(this.#guarded) });
     return processDiscoveryResponse(url, response);
   }
+}
+
+/** Asking again does not help: an address that may not be asked, or the metadata of another issuer. */
+function isFinal(cause: unknown): boolean {
+  if (cause instanceof NoAnswer) return cause.refused;
+  return cause instanceof Error && 'code' in cause && cause.code === JSON_ATTRIBUTE_COMPARISON;
 }
 
 function configured(issuer: string | undefined, endpoints: NonNullable<CompiledOAuth['endpoints']>): AuthorizationServer {

@@ -28,12 +28,17 @@ export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
   /** False: nothing can have reached the server. */
   readonly sent: boolean;
+  /** The address is not one that may be asked, and will not be a moment later. */
+  readonly refused: boolean;
 
-  constructor(message: string, sent: boolean) {
+  constructor(message: string, how: { readonly sent: boolean; readonly refused?: boolean }) {
     super(message);
-    this.sent = sent;
+    this.sent = how.sent;
+    this.refused = how.refused === true;
   }
 }
+
+const REFUSED = { sent: false, refused: true } as const;
 
 export class GuardedFetch {
   readonly #clients: Clients;
@@ -48,10 +53,10 @@ export class GuardedFetch {
   /** Rejects with `NoAnswer`. */
   async fetch(address: string, request: GuardedRequest): Promise<Response> {
     const url = URL.parse(address);
-    if (url === null || url.username !== '' || url.password !== '') throw new NoAnswer('the address is not valid', false);
+    if (url === null || url.username !== '' || url.password !== '') throw new NoAnswer('the address is not valid', REFUSED);
     const isPrivate = this.#options.privateOrigins.includes(url.origin);
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isPrivate))
-      throw new NoAnswer('the address is not https, nor private by the word of the operator', false);
+      throw new NoAnswer('the address is not https, nor private by the word of the operator', REFUSED);
     const body = request.body === undefined ? undefined : Buffer.from(request.body);
     const answer = await exchange(
       this.#clients.for(url.origin, isPrivate),
@@ -68,9 +73,12 @@ export class GuardedFetch {
         mayLeave: () => true,
       },
     );
-    if (!answer.ok) throw new NoAnswer(`${answer.code}: ${answer.detail}`, answer.sent);
+    if (!answer.ok) {
+      const { code, detail, sent } = answer;
+      throw new NoAnswer(`${code}: ${detail}`, { sent, refused: detail === 'ADDRESS_REFUSED' });
+    }
     const decoded = await decodeBody(answer.body, one(answer.headers['content-encoding']), BODY_BYTES);
-    if (!decoded.ok) throw new NoAnswer(decoded.detail, true);
+    if (!decoded.ok) throw new NoAnswer(decoded.detail, { sent: true });
     const headers = new Headers();
     for (const name of ['content-type', 'cache-control', 'retry-after', 'www-authenticate']) {
       const value = one(answer.headers[name]);

@@ -73,7 +73,8 @@ export class Renewal {
         try {
           return await this.#renewLocked(renewing);
         } finally {
-          await whenFree(() => locks.release(key, this.#holder, fence));
+          // What was renewed is stored; a lock that cannot be given back ends by itself.
+          await whenFree(() => locks.release(key, this.#holder, fence)).catch(() => undefined);
         }
       }
       if (performance.now() > giveUp) return { ok: false, kind: 'lost', reason: 'another process holds the grant', sent: false };

@@ -102,7 +102,8 @@ export class TokenEndpoint {
       return { ok: true, tokens: tokensOf(await request({ server, client: clientOf(of), auth: authOf(of), fetching })) };
     } catch (cause) {
       if (cause instanceof Told) return cause.problem;
-      if (cause instanceof NoAnswer) return { ok: false, kind: 'lost', reason: cause.message, sent: cause.sent };
+      if (cause instanceof NoAnswer)
+        return { ok: false, kind: cause.refused ? 'refused' : 'lost', reason: cause.message, sent: cause.sent };
       // Texts of oauth4webapi may quote the answer; its codes do not.
       const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unusable';
       return { ok: false, kind: answered ? 'lost' : 'refused', reason: `the answer cannot be used (${code})`, sent: answered };
