@@ -7,14 +7,17 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { toolset, writeTenant } from '../helpers/estate.ts';
 import { modern, post } from '../helpers/mcp-wire.ts';
-import { serve } from '../helpers/runtime.ts';
+import { killHosts, serve } from '../helpers/runtime.ts';
 
-async function upstream(t: Test): Promise<{ origin: string; seen: string[]; hang: () => void; hung: Promise<void> }> {
+async function upstream(
+  t: Test,
+): Promise<{ origin: string; seen: string[]; hang: () => void; hung: Promise<void>; posted: () => Promise<unknown> }> {
   const seen: string[] = [];
   const hung = Promise.withResolvers<void>();
   let release = (): void => {};
   const server = createServer((request, response) => {
     seen.push(`${request.method} ${request.url}`);
+    if (request.method === 'POST') server.emit('posted');
     if (request.url === '/hang') {
       hung.resolve();
       release = () => response.end('{}');
@@ -35,6 +38,7 @@ async function upstream(t: Test): Promise<{ origin: string; seen: string[]; hang
     seen,
     hang: () => release(),
     hung: hung.promise,
+    posted: () => once(server, 'posted'),
   };
 }
 
@@ -44,10 +48,10 @@ const FETCHES = toolset(`
   missing: defineTool({ description: 'missing', connections: { api: {} }, async handler(_a, ctx) { try { await ctx.connections.api.json('/missing'); } catch (e: any) { return e.class + ' ' + e.code; } return 'none'; } }),
   outside: defineTool({ description: 'outside', connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('http://127.0.0.1:1/x'); return 'sent'; } }),
   undeclared: defineTool({ description: 'undeclared', async handler(_a, ctx) { return String((ctx.connections as any).api); } }),
-  effect: defineTool({ description: 'effect', timeoutMs: 4000, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
-  harmless: defineTool({ description: 'harmless', timeoutMs: 4000, annotations: { idempotentHint: true }, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
+  effect: defineTool({ description: 'effect', connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
+  harmless: defineTool({ description: 'harmless', annotations: { idempotentHint: true }, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
   note: rest({ description: 'note', connection: 'api', method: 'POST', path: '/notes/{id}', inputSchema: Type.Object({ id: Type.String(), text: Type.String() }), body: ['text'] }),
-  viaNote: defineTool({ description: 'viaNote', timeoutMs: 4000, async handler(_a, ctx) { await ctx.call('note', { id: 'a', text: 'b' }); for (;;); } }),
+  viaNote: defineTool({ description: 'viaNote', async handler(_a, ctx) { await ctx.call('note', { id: 'a', text: 'b' }); for (;;); } }),
   wait: defineTool({ description: 'wait', connections: { api: {} }, async handler(_a, ctx) { return await (await ctx.connections.api.fetch('/hang')).text(); } }),
 `);
 
@@ -67,18 +71,17 @@ t.test('tools reach their connections through the egress host, and only those', 
   t.equal((await call('undeclared')).text, 'undefined');
   t.match((await call('note', { id: '..', text: 'x' })).raw, /arguments_invalid|egress_denied/);
   t.ok((await call('note', { id: 'n1', text: 'x' })).result.content);
-  for (const tool of ['effect', 'viaNote']) {
-    t.equal(
-      (await served.retry('acme', tool)).error?.code,
-      'outcome_unknown',
-      `${tool}: a request that must not be repeated had left`,
-    );
+  for (const [tool, code, why] of [
+    ['effect', 'outcome_unknown', 'a request that must not be repeated had left'],
+    ['viaNote', 'outcome_unknown', 'also where a nested call sent it'],
+    ['harmless', 'worker_lost', 'a tool declared idempotent can simply be called again'],
+  ] as const) {
+    const sent = api.posted();
+    const lost = served.call('acme', tool);
+    await sent;
+    killHosts('tools');
+    t.equal((await lost).error?.code, code, `${tool}: ${why}`);
   }
-  t.equal(
-    (await served.retry('acme', 'harmless')).error?.code,
-    'deadline_exceeded',
-    'a tool declared idempotent can simply be called again',
-  );
   const records = await served.audit('acme');
   const egress = records.find((record) => record.kind === 'egress.request' && record.method === 'POST');
   t.ok(

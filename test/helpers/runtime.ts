@@ -1,7 +1,7 @@
 // A whole running server for a test: real processes, threads, sockets, store and audit, over an estate written from a literal.
 // Not responsible for what is asserted. Invariant: port 0, a data folder of its own, everything ended at teardown.
 import './bare-children.ts';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
@@ -43,6 +43,13 @@ export interface ServedEstate {
   /** Records of the tenant's audit file, once all that was appended is in it. */
   audit(tenant: string): Promise<any[]>;
   close(): Promise<void>;
+}
+
+/** Kills the host processes of this kind that this process started: nobody warns them, as a crash would not. */
+export function killHosts(kind: 'tools' | 'egress'): void {
+  for (const pid of readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ')) {
+    if (readlinkSync(`/proc/${pid}/cwd`).includes(`/run/${kind}-`)) process.kill(Number(pid), 'SIGKILL');
+  }
 }
 
 const LOST = new Set(['worker_lost', 'concurrency_limit']);
