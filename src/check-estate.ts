@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CompiledServer } from './config/compiled.ts';
 import { listTenants, loadTenantConfig } from './config/load-tenant.ts';
+import { missingSecrets } from './connections/connection-states.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import type { Problem } from './shared/problem.ts';
 import { ToolsetLoader } from './tenants/toolset/loader.ts';
+import type { SecretStore } from './vault/stores.ts';
 
 export interface CheckedTenant {
   readonly id: string;
@@ -20,9 +22,14 @@ export interface CheckedEstate {
   readonly problems: readonly Problem[];
 }
 
+const NO_SECRETS: Pick<SecretStore, 'list'> = { list: () => [] };
+
 /** Uses the cache of the estate's data folder, so a later start is quick. */
-export async function checkEstate(server: CompiledServer): Promise<CheckedEstate> {
-  const { estate, dataDir, limits } = server;
+export async function checkEstate(
+  server: CompiledServer,
+  secrets: Pick<SecretStore, 'list'> = NO_SECRETS,
+): Promise<CheckedEstate> {
+  const { estate, dataDir, limits, providers } = server;
   const runDir = await mkdtemp(join(tmpdir(), 'leasehold-check-'));
   const hosts = createHosts({ runDir });
   const loader = new ToolsetLoader({ estate, dataDir, hosts });
@@ -31,12 +38,13 @@ export async function checkEstate(server: CompiledServer): Promise<CheckedEstate
   const problems: Problem[] = [...beside];
   try {
     for (const id of ids) {
-      const config = loadTenantConfig(estate, id, limits);
+      const config = loadTenantConfig(estate, id, limits, providers);
       problems.push(...config.problems);
       if (config.value === undefined) {
         tenants.push({ id, tools: [] });
         continue;
       }
+      problems.push(...missingSecrets(config.value, secrets));
       const loaded = await loader.load(config.value);
       problems.push(...loaded.problems);
       tenants.push({ id, tools: [...(loaded.toolset?.tools.keys() ?? [])] });

@@ -9,6 +9,8 @@ import { createAuthenticator } from './auth/authenticate.ts';
 import { scopesNeeded } from './auth/challenge.ts';
 import type { CompiledServer } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
+import { missingSecrets } from './connections/connection-states.ts';
+import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { createHttpServer } from './server/http-server.ts';
@@ -90,9 +92,20 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   });
   opened.add(() => hosts.close(0));
   const users = new ToolsetUsers();
-  const registry = await createRegistry({ server, hosts, users, audit, log });
+  const registry = await createRegistry({
+    server,
+    hosts,
+    users,
+    audit,
+    log,
+    problemsOf: (tenant) => missingSecrets(tenant, vault.secrets),
+  });
   opened.add(() => registry.close());
 
+  const { privateOrigins } = server;
+  const { secrets, rejections, grants, refreshLocks } = vault;
+  const credentials = createCredentials({ secrets, rejections, grants, refreshLocks, audit, privateOrigins });
+  opened.add(() => credentials.close());
   const admission = createAdmission();
   const dispatch = createDispatch({
     registry,
@@ -100,7 +113,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     users,
     audit,
     values: vault.values,
-    egress: createEgressCall({ audit, privateOrigins: server.privateOrigins }),
+    egress: createEgressCall({ audit, credentials, privateOrigins }),
     log: authorLog,
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
   });

@@ -9,7 +9,9 @@ import { count } from './author-screen.ts';
 import { checkTypes } from './check-types.ts';
 import { defineCommand, jsonOption } from './command.ts';
 import { printable } from './log-line.ts';
+import { vaultExists } from '../vault/database.ts';
 import { requireEstate } from './start.ts';
+import { withVault } from './vault-access.ts';
 
 export const check = defineCommand({
   name: 'check',
@@ -30,7 +32,11 @@ has one and a tsconfig.json.`,
     if (data !== undefined) problems.push(data);
     else if (server.value !== undefined) {
       const { checkEstate } = await import('../check-estate.ts');
-      const checked = await checkEstate(server.value);
+      const compiled = server.value;
+      // A vault is looked into where there is one, and never made by a check.
+      const checked = vaultExists(compiled.dataDir)
+        ? await withVault(compiled, ({ vault }) => checkEstate(compiled, vault.secrets))
+        : await checkEstate(compiled);
       problems.push(...checked.problems);
       tenants = checked.tenants;
     }

@@ -222,6 +222,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (connection === undefined || root.toolset.egress === undefined)
       return { ok: false, failure: failure('connection_unknown') };
     const { tenant: _tenant, id: _id, ...subject } = subjectOf(call);
+    const scopes = call.spec.binding === undefined ? call.spec.connections?.[slot]?.scopes : call.spec.binding.scopesNeeded;
     return ports.egress({
       tenant: root.tenant.id,
       pool: root.toolset.egress,
@@ -233,6 +234,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       traceparent: root.caller.traceparent,
       deadline: root.deadline,
       repeatable: call.spec.repeatable,
+      ...(scopes === undefined ? {} : { scopes }),
       signal: root.signal,
       onUnsafeSent: () => markUnsafe(call),
     });

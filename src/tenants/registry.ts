@@ -22,6 +22,8 @@ export interface RegistryOptions {
   readonly users: ToolsetUsers;
   readonly audit: AuditLog;
   readonly log: ReturnType<typeof createLog>;
+  /** What else is wrong with a tenant: secrets that are not set. @default nothing */
+  problemsOf?(tenant: CompiledTenant): readonly Problem[];
 }
 
 export interface TenantChange {
@@ -162,8 +164,10 @@ class Tenants implements Registry {
   }
 
   #config(id: string) {
-    const { estate, limits } = this.#options.server;
-    return loadTenantConfig(estate, id, limits);
+    const { estate, limits, providers } = this.#options.server;
+    const loaded = loadTenantConfig(estate, id, limits, providers);
+    const more = loaded.value === undefined ? [] : (this.#options.problemsOf?.(loaded.value) ?? []);
+    return more.length === 0 ? loaded : { ...loaded, problems: [...loaded.problems, ...more] };
   }
 
   async #load(id: string): Promise<void> {

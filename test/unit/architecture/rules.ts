@@ -66,7 +66,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
     side: 'supervisor',
   },
   // loads an estate as the server does, without serving it
-  'src/check-estate.ts': { runs: [...LEAVES, 'src/config', 'src/hosts', 'src/tenants'], side: 'supervisor' },
+  'src/check-estate.ts': { runs: [...LEAVES, 'src/config', 'src/hosts', 'src/connections', 'src/tenants'], side: 'supervisor' },
   'src/demo': { runs: LEAVES, side: 'supervisor' },
   'src/commands': {
     runs: [
