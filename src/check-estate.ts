@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CompiledServer } from './config/compiled.ts';
 import { listTenants, loadTenantConfig } from './config/load-tenant.ts';
-import { missingSecrets } from './connections/connection-states.ts';
+import { connectionProblems } from './connections/connection-states.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import type { Problem } from './shared/problem.ts';
 import { ToolsetLoader } from './tenants/toolset/loader.ts';
@@ -44,7 +44,7 @@ export async function checkEstate(
         tenants.push({ id, tools: [] });
         continue;
       }
-      problems.push(...missingSecrets(config.value, secrets));
+      problems.push(...connectionProblems(config.value, secrets));
       const loaded = await loader.load(config.value);
       problems.push(...loaded.problems);
       tenants.push({ id, tools: [...(loaded.toolset?.tools.keys() ?? [])] });

@@ -9,7 +9,7 @@ import { createAuthenticator } from './auth/authenticate.ts';
 import { scopesNeeded } from './auth/challenge.ts';
 import type { CompiledServer } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
-import { missingSecrets } from './connections/connection-states.ts';
+import { connectionProblems } from './connections/connection-states.ts';
 import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
@@ -98,7 +98,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     users,
     audit,
     log,
-    problemsOf: (tenant) => missingSecrets(tenant, vault.secrets),
+    problemsOf: (tenant) => connectionProblems(tenant, vault.secrets),
   });
   opened.add(() => registry.close());
 

@@ -52,6 +52,25 @@ export function connectionStates(tenant: Pick<CompiledTenant, 'id' | 'connection
   });
 }
 
+/** What keeps the connections of a tenant from being used, though its files are right. */
+export function connectionProblems(
+  tenant: Pick<CompiledTenant, 'id' | 'connections'>,
+  secrets: Pick<SecretStore, 'list'>,
+): Problem[] {
+  return [...missingSecrets(tenant, secrets), ...unconnectable(tenant)];
+}
+
+/** Grants of users are kept and refreshed, but the pages on which a user connects an account are not in this version. */
+function unconnectable({ id, connections }: Pick<CompiledTenant, 'id' | 'connections'>): Problem[] {
+  return [...connections.values()]
+    .filter((connection) => connection.type === 'oauth2' && connection.grant === 'authorization_code')
+    .map(({ slot }) => ({
+      file: `tenants/${id}/tenant.json`,
+      reason: `/connections/${slot} needs an account, and accounts cannot be connected in a browser in this version`,
+      hint: 'use "grant": "client_credentials", or a connection of type api_key, basic or headers',
+    }));
+}
+
 /** Secrets that tenant.json names and the vault does not have: one problem each, with what to type. */
 export function missingSecrets(
   tenant: Pick<CompiledTenant, 'id' | 'connections'>,
