@@ -117,13 +117,16 @@ t.test('a secret that the CLI sets reaches a running server; a grant serves its 
   t.notMatch(s.logs.join('') + everyFile(s.dataDir) + calls.join(''), /canary/);
 });
 
-t.test('check names the secrets that are not set', async (t) => {
+t.test('check names the secrets that are not set, and the accounts that nobody can connect', async (t) => {
   const s = await scene(t);
-  const { stdout } = await run(process.execPath, [cli, 'check', s.estate]).catch((error: { stdout: string }) => error);
+  const check = async () =>
+    (await run(process.execPath, [cli, 'check', s.estate]).catch((error: { stdout: string }) => error)).stdout;
+  const first = await check();
   t.match(
-    stdout,
+    first,
     /tenants\/acme\/tenant.json \/connections\/key needs the secret "api-key", which is not set \(leasehold secret set acme api-key\)/,
   );
   s.vault.secrets.set('acme', 'api-key', 'x', 1);
-  t.match((await run(process.execPath, [cli, 'check', s.estate])).stdout, /no problems/);
+  t.match(first, /\/connections\/crm needs an account/);
+  t.notMatch(await check(), /api-key/);
 });
