@@ -70,7 +70,7 @@ class CodeRun implements CallSink {
 
   begin(pool: ToolsPool, args: Uint8Array): void {
     const { root, spec } = this.#call;
-    this.#active = pool.call(spec.name, contextOf(this.#call), args, this);
+    this.#active = pool.call({ kind: 'tool', name: spec.name }, contextOf(this.#call), args, this);
     root.working(this.#active);
     root.onStop(this.#stop);
   }

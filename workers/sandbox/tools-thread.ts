@@ -70,7 +70,7 @@ export class ToolsThread implements Runtime {
     if (this.#bundle === undefined) {
       return this.#loaded.then((loaded) => (loaded.ok ? this.call(task) : refused(loaded.failure)));
     }
-    const tool = this.#bundle.named(task.tool);
+    const tool = this.#bundle.named(task.operation.name);
     if (tool?.definition.handler === undefined) return refused(failure('tool_unknown'));
     const run = new CallRun(task.call, tool, this.#bundle, task.context, this.#limits, this.#exchange);
     this.#runs.set(run.id, run);
