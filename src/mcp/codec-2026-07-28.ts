@@ -4,7 +4,7 @@
 import { type Failure, failure } from '../shared/errors.ts';
 import { type Message, text } from './answer.ts';
 import { openBody } from './result-body.ts';
-import type { ToolCallResult } from './ports.ts';
+import type { OperationResult } from './ports.ts';
 import { authorMeta } from './result-meta.ts';
 import { ERROR_META, failureMembers, failureMeta } from './tool-failure.ts';
 
@@ -41,7 +41,7 @@ export class ModernCodec {
   }
 
   /** The outcome of a call that is not a protocol failure. Waits for the first bytes of a streamed body. */
-  called(id: string, { outcome, body }: ToolCallResult, correlation: string): Message | Promise<Message> {
+  called(id: string, { outcome, body }: OperationResult, correlation: string): Message | Promise<Message> {
     switch (outcome.status) {
       case 'error':
         return this.failed(id, outcome.failure, correlation);

@@ -2,6 +2,7 @@
 // Not responsible for anything running: types only.
 // Invariant: the protocol decides shapes and codes; authority, limits and execution are behind these ports.
 import type { ToolManifest } from '../boundary/manifest.ts';
+import type { OperationKind } from '../boundary/operation.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Failure } from '../shared/errors.ts';
@@ -36,10 +37,17 @@ export interface ToolsetView {
 /** A result's JSON bytes, whole or as a stream (large ones are never joined in the supervisor). */
 export type ResultBody = Uint8Array | (AsyncIterable<Uint8Array> & { cancel(): void });
 
-export interface ToolCall {
+/** What a client asks to have run. */
+export interface Asked {
+  readonly kind: OperationKind;
+  /** As the client calls it: the name of a tool or prompt, the URI of a resource, a URI template to complete. */
+  readonly name: string;
+}
+
+export interface OperationCall {
   readonly caller: Caller;
-  readonly tool: string;
-  /** JSON text of the arguments object, as the client sent it. */
+  readonly asked: Asked;
+  /** JSON text of an object: see `Operation`; of tools and prompts as the client sent it. */
   readonly args: Uint8Array;
   /** Names and sizes of the first 128 arguments, where whoever read the message knows them already. */
   readonly argsShape?: readonly { readonly name: string; readonly bytes: number }[];
@@ -48,7 +56,7 @@ export interface ToolCall {
   progress?(update: { progress: number; total?: number; message?: string }): void;
 }
 
-export interface ToolCallResult {
+export interface OperationResult {
   readonly outcome: CallOutcome;
   /** With `ok` only: see `CallOutcome`. */
   readonly body?: ResultBody;
@@ -57,8 +65,8 @@ export interface ToolCallResult {
 export interface McpBackend {
   /** Undefined where the tenant has no toolset (yet). */
   toolset(caller: Principal): ToolsetView | undefined;
-  /** Settles exactly once; never rejects. An unknown tool is `tool_unknown`, missing scopes `scope_insufficient`. */
-  callTool(call: ToolCall): Promise<ToolCallResult>;
+  /** Settles exactly once; never rejects. What is unknown is `tool_unknown` (or its like), missing scopes `scope_insufficient`. */
+  operate(call: OperationCall): Promise<OperationResult>;
 }
 
 export type { Failure, Principal };

@@ -13,7 +13,7 @@ import { LegacyLeg, type LegacyLimits } from './legacy/leg.ts';
 import { errorMessage, statusOf } from './protocol-error.ts';
 import { cancelBody } from './result-body.ts';
 import type { Caller, McpBackend, Principal } from './ports.ts';
-import { callTool, progressTo } from './tools-call.ts';
+import { operate, progressTo } from './tools-call.ts';
 import { toolsList } from './tools-list.ts';
 import { isProtocolFailure } from './tool-failure.ts';
 import { traceparentOf, tracestateOf } from './trace.ts';
@@ -132,7 +132,7 @@ export class Protocol {
     const { progressToken, envelope, id, name } = call;
     const told = progressToken !== undefined && answer.streams;
     const progress = told ? progressTo(progressToken, (message) => answer.notify(message)) : undefined;
-    const result = await callTool(this.#options.backend, callerOf(call, inbound), name, envelope, answer.signal, progress);
+    const result = await operate(this.#options.backend, callerOf(call, inbound), { kind: 'tool', name }, envelope, answer.signal, progress);
     const { outcome } = result;
     if (answer.signal.aborted) {
       cancelBody(result.body);

@@ -3,11 +3,11 @@
 // Invariant: arguments are never parsed here; progress only rises, and none goes out after the end.
 import { type Failure, failure } from '../shared/errors.ts';
 import { type Envelope, rawAt } from './envelope.ts';
-import type { Caller, McpBackend, ToolCall, ToolCallResult } from './ports.ts';
+import type { Asked, Caller, McpBackend, OperationCall, OperationResult } from './ports.ts';
 
 const NO_ARGUMENTS = Buffer.from('{}');
 
-export type Progress = NonNullable<ToolCall['progress']>;
+export type Progress = NonNullable<OperationCall['progress']>;
 
 /** Arguments of the call as bytes, or what is wrong with them. */
 export function argumentsOf({ args, bytes, params }: Envelope): Uint8Array | Failure {
@@ -29,19 +29,19 @@ export function progressTo(token: string, notify: (message: string) => void): Pr
 }
 
 /** Never rejects: a backend that does is an internal error of this call. */
-export async function callTool(
+export async function operate(
   backend: McpBackend,
   caller: Caller,
-  tool: string,
+  asked: Asked,
   envelope: Envelope,
   signal: AbortSignal,
   progress: Progress | undefined,
-): Promise<ToolCallResult> {
+): Promise<OperationResult> {
   const args = argumentsOf(envelope);
   if (!(args instanceof Uint8Array)) return { outcome: { status: 'error', failure: args } };
-  const call: ToolCall = { caller, tool, args, argsShape: envelope.shape, signal };
+  const call: OperationCall = { caller, asked, args, argsShape: envelope.shape, signal };
   try {
-    return await backend.callTool(progress === undefined ? call : { ...call, progress });
+    return await backend.operate(progress === undefined ? call : { ...call, progress });
   } catch {
     return { outcome: { status: 'error', failure: failure('internal_error') } };
   }

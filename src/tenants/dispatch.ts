@@ -8,7 +8,7 @@ import type { FetchRequest, Notice } from '../boundary/host-request.ts';
 import type { RestBinding } from '../boundary/manifest.ts';
 import type { EgressAsk, EgressCall, EgressSettled } from '../connections/egress-call.ts';
 import type { BodyStream } from '../hosts/pool.ts';
-import type { McpBackend, ToolCall, ToolCallResult } from '../mcp/ports.ts';
+import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
 import type { ValueStore } from '../vault/stores.ts';
@@ -43,7 +43,7 @@ export interface Dispatch extends McpBackend {
 /** Progress notifications passed on per call; a tool that floods is heard up to here. */
 const PROGRESS_PER_CALL = 1000;
 
-function failed(reason: Failure): ToolCallResult {
+function failed(reason: Failure): OperationResult {
   return { outcome: { status: 'error', failure: reason } };
 }
 
@@ -69,11 +69,11 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return (spec.binding === undefined ? toolset.code : toolset.egress) === undefined ? failure('toolset_broken') : undefined;
   }
 
-  async function callTool(inbound: ToolCall): Promise<ToolCallResult> {
+  async function operate(inbound: OperationCall): Promise<OperationResult> {
     const { caller } = inbound;
     const tenant = registry.get(caller.principal.tenant);
     const toolset = tenant?.toolset;
-    const spec = find(toolset, caller.principal, inbound.tool);
+    const spec = find(toolset, caller.principal, inbound.asked.name);
     if (isFailure(spec)) return failed(spec);
     if (tenant === undefined || toolset === undefined) return failed(failure('tool_unknown'));
     const { connections, limits } = tenant.config;
@@ -103,7 +103,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   /** One call of the tree: recorded, run, judged, recorded. Never rejects. */
-  async function run(call: Call, args: Uint8Array, shape: ToolCall['argsShape'], progress?: ToolCall['progress']): Promise<ToolCallResult> {
+  async function run(call: Call, args: Uint8Array, shape: OperationCall['argsShape'], progress?: OperationCall['progress']): Promise<OperationResult> {
     const subject = subjectOf(call);
     try {
       await audit.append(requestRecord(call, subject, shape ?? argumentShape(args)));
@@ -125,14 +125,14 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return ended.body === undefined ? { outcome } : { outcome, body: ended.body };
   }
 
-  function perform(call: Call, args: Uint8Array, progress: ToolCall['progress']): Promise<Ended> {
+  function perform(call: Call, args: Uint8Array, progress: OperationCall['progress']): Promise<Ended> {
     const { toolset } = call.root;
     if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding, args);
     if (toolset.code === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });
     return runCode(call, toolset.code, args, runPorts(progress));
   }
 
-  function runPorts(progress: ToolCall['progress']): RunPorts {
+  function runPorts(progress: OperationCall['progress']): RunPorts {
     let last = Number.NEGATIVE_INFINITY;
     let count = 0;
     return {
@@ -246,7 +246,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
 
   return {
     toolset: (principal) => toolsetView(registry.get(principal.tenant)?.toolset, principal),
-    callTool,
+    operate,
     stopAll() {
       for (const root of roots) root.stop('drained');
     },

@@ -3,7 +3,7 @@
 // Invariant: a result's own bytes are spliced in, never parsed, by the SDK neither.
 import { type Failure, failure } from '../../shared/errors.ts';
 import { type Message, text } from '../answer.ts';
-import type { ToolCallResult } from '../ports.ts';
+import type { OperationResult } from '../ports.ts';
 import { openBody } from '../result-body.ts';
 import { authorMeta } from '../result-meta.ts';
 import { ERROR_META, failureMembers, failureMeta } from '../tool-failure.ts';
@@ -18,7 +18,7 @@ function failed(id: string, of: Failure, correlation: string): Message {
   return legacyResult(id, `"_meta":${meta},${failureMembers(of, correlation)}`);
 }
 
-export function legacyCalled(id: string, { outcome, body }: ToolCallResult, correlation: string): Message | Promise<Message> {
+export function legacyCalled(id: string, { outcome, body }: OperationResult, correlation: string): Message | Promise<Message> {
   switch (outcome.status) {
     case 'error':
       return failed(id, outcome.failure, correlation);

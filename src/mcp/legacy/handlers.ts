@@ -9,7 +9,7 @@ import { listPage } from '../listing.ts';
 import type { Answer } from '../answer.ts';
 import { cancelBody } from '../result-body.ts';
 import type { Caller, McpBackend, Principal } from '../ports.ts';
-import { callTool, progressTo } from '../tools-call.ts';
+import { operate, progressTo } from '../tools-call.ts';
 import { progressTokenOf } from '../classify.ts';
 import { errorData } from '../protocol-error.ts';
 import { isProtocolFailure } from '../tool-failure.ts';
@@ -74,7 +74,7 @@ async function callTheTool(
     if (!signal.aborted) answer.notify(message);
   };
   const progress = token === undefined ? undefined : progressTo(token, notify);
-  const result = await callTool(ports.backend, callerOf(session, pending), tool, envelope, signal, progress);
+  const result = await operate(ports.backend, callerOf(session, pending), { kind: 'tool', name: tool }, envelope, signal, progress);
   if (signal.aborted) {
     cancelBody(result.body);
     return;
