@@ -58,8 +58,11 @@ export interface ToolContext<C extends Needs = {}> {
   readonly signal: AbortSignal;
   readonly connections: { readonly [K in keyof C]: Connection };
   readonly store: { readonly tenant: Store; readonly subject: Store };
+  /** Lines for the author's log. A client that asked for log messages of its request reads them too (not those of `console`). */
   readonly log: Log;
   progress(update: { progress: number; total?: number; message?: string }): void;
+  /** Says that a resource has changed: whoever of the tenant is subscribed to exactly this URI is told. */
+  notifyResourceUpdated(uri: string): void;
   /** A tool of this tenant: typed by its definition, or Json by its name. Runs in the slot of this call. */
   call<I extends TObject, O extends TSchema>(tool: Tool<I, O>, args: Static<I>): Promise<Static<O>>;
   call(tool: string, args: { [key: string]: Json }): Promise<Json>;

@@ -59,7 +59,7 @@ export const HostReplySchema = Type.Union([
 ]);
 export type HostReply = Static<typeof HostReplySchema>;
 
-/** One-way: progress for the client, a log line for the author. */
+/** One-way: progress and log lines for the client, log lines for the author, word of a changed resource for who subscribed to it. */
 export const NoticeSchema = Type.Union([
   Type.Object(
     {
@@ -76,7 +76,13 @@ export const NoticeSchema = Type.Union([
       level: Type.Enum(['debug', 'info', 'warn', 'error']),
       message: Type.String({ maxLength: 8192 }),
       fields: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+      /** It came through `console`: for the author alone. */
+      console: Type.Optional(Type.Literal(true)),
     },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    { kind: Type.Literal('resource_updated'), uri: Type.String({ minLength: 1, maxLength: 2048 }) },
     { additionalProperties: false },
   ),
 ]);

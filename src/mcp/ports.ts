@@ -15,6 +15,14 @@ export interface ClientFacts {
   readonly protocolVersion: string;
 }
 
+/** A line that a tool logged while it ran for a caller. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly logger: string;
+  readonly message: string;
+  readonly fields?: { readonly [name: string]: unknown };
+}
+
 /** One request of a verified caller. */
 export interface Caller {
   readonly principal: Principal;
@@ -22,6 +30,8 @@ export interface Caller {
   readonly traceparent: string;
   readonly tracestate?: string;
   readonly client: ClientFacts;
+  /** Where the caller asked for the log messages of its request. */
+  readonly log?: (line: LogLine) => void;
 }
 
 /** A tool as listed: `listing` is its `tools/list` entry as JSON text. */

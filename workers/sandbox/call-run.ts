@@ -8,6 +8,7 @@ import type { HostRequest, Notice } from '../../src/boundary/host-request.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import type { Bundle, LoadedTool } from './bundle.ts';
 import { CALL_ENDED, type Exchange, type Reply } from './exchange.ts';
+import { createLogs, type Logs } from './log.ts';
 import type { Answer } from './result.ts';
 
 /** More than the supervisor grants to a call, so that its limit is the one that is met; this one guards the thread. */
@@ -28,6 +29,7 @@ export class CallRun {
   #cancelled: CancelReason | undefined;
   #settle: ((answer: Answer) => void) | undefined;
   #answer: Answer | undefined;
+  #logs: Logs | undefined;
 
   constructor(id: number, tool: LoadedTool, bundle: Bundle, context: CallContext, limits: PoolLimits, exchange: Exchange) {
     this.id = id;
@@ -36,6 +38,11 @@ export class CallRun {
     this.context = context;
     this.limits = limits;
     this.#exchange = exchange;
+  }
+
+  get logs(): Logs {
+    this.#logs ??= createLogs((notice) => this.tell(notice), this.limits.logLinesPerCall);
+    return this.#logs;
   }
 
   get ended(): boolean {

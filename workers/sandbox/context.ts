@@ -9,7 +9,7 @@ import type { TObject } from 'typebox';
 import { createArgumentCheck } from '../arguments.ts';
 import type { CallRun } from './call-run.ts';
 import { type Ask, createConnection } from './connection.ts';
-import { createLog, createProgress } from './log.ts';
+import { createProgress, createUpdated } from './log.ts';
 import { nestedValue } from './nested.ts';
 import { createStore } from './store.ts';
 
@@ -23,8 +23,8 @@ export let runOf: (context: unknown) => CallRun | undefined;
 
 export class Context implements ToolContext<Record<string, Need>> {
   readonly #run: CallRun;
-  #log: Log | undefined;
   #progress: ToolContext['progress'] | undefined;
+  #updated: ToolContext['notifyResourceUpdated'] | undefined;
   #call: ToolContext['call'] | undefined;
   #elicit: ToolContext['elicit'] | undefined;
   #connections: Record<string, Connection> | undefined;
@@ -81,13 +81,17 @@ export class Context implements ToolContext<Record<string, Need>> {
   }
 
   get log(): Log {
-    this.#log ??= createLog((notice) => this.#run.tell(notice), this.#run.limits.logLinesPerCall);
-    return this.#log;
+    return this.#run.logs.log;
   }
 
   get progress(): ToolContext['progress'] {
     this.#progress ??= createProgress((notice) => this.#run.tell(notice));
     return this.#progress;
+  }
+
+  get notifyResourceUpdated(): ToolContext['notifyResourceUpdated'] {
+    this.#updated ??= createUpdated((notice) => this.#run.tell(notice));
+    return this.#updated;
   }
 
   get call(): ToolContext['call'] {

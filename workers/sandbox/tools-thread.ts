@@ -41,7 +41,7 @@ export class ToolsThread implements Runtime {
   }
 
   logOfCall(): Log | undefined {
-    return this.context()?.log;
+    return runOf(this.context())?.logs.console;
   }
 
   load(assignment: Assignment, script: Uint8Array): LoadResult {
