@@ -101,6 +101,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     egress: createEgressCall({ audit, privateOrigins: server.privateOrigins }),
     log: authorLog,
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
+    resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
   });
   const http = createHttpServer({
     config: server,

@@ -6,6 +6,7 @@ import { type Failure, failure, type FailureCode, publicText } from '../shared/e
 import { type Envelope, type EnvelopeFault, objectAt, rawAt, textAt } from './envelope.ts';
 import { decodeHeaderValue } from './header-value.ts';
 import type { McpHeaders } from './inbound.ts';
+import { type LogLevel, levelAsked } from './log-messages.ts';
 import type { ClientFacts } from './ports.ts';
 import { LEGACY_VERSIONS, MODERN_VERSIONS, SUPPORTED_VERSIONS } from './versions.ts';
 
@@ -15,7 +16,12 @@ const TOKEN_BYTES = 1024;
 const CLIENT_TEXT = 256;
 
 /** Methods of 2026-07-28 that this server has, and the parameter that `Mcp-Name` mirrors. */
-const METHODS = { 'server/discover': undefined, 'tools/list': undefined, 'tools/call': 'name' } as const;
+const METHODS = {
+  'server/discover': undefined,
+  'subscriptions/listen': undefined,
+  'tools/list': undefined,
+  'tools/call': 'name',
+} as const;
 export type ModernMethod = keyof typeof METHODS;
 function isModernMethod(method: string): method is ModernMethod {
   return Object.hasOwn(METHODS, method);
@@ -32,6 +38,8 @@ export interface InboundCall {
   readonly client: ClientFacts;
   /** JSON text. */
   readonly progressToken: string | undefined;
+  /** The least severe log messages that the client wants of this request. */
+  readonly logLevel: LogLevel | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
 }
@@ -90,6 +98,8 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
     if (headers.name === undefined || decodeHeaderValue(headers.name) !== value) return mismatch('Mcp-Name', headers.name, id);
     name = value;
   }
+  const logLevel = levelAsked(envelope);
+  if (logLevel === false) return reject('params_invalid', `params._meta["${PREFIX}logLevel"] is no level`, id);
   const info = objectAt(bytes, meta.get(`${PREFIX}clientInfo`));
   return {
     kind: 'call',
@@ -99,6 +109,7 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
     name,
     client: { ...clientName(info), capabilities, protocolVersion: version },
     progressToken: progressTokenOf(envelope),
+    logLevel,
     traceparent: textAt(bytes, meta.get('traceparent')) ?? headers.traceparent,
     tracestate: textAt(bytes, meta.get('tracestate')) ?? headers.tracestate,
   };

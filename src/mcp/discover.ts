@@ -8,7 +8,7 @@ const TTL_MS = 60_000;
 const made = new WeakMap<ToolsetView, string>();
 
 function members(instructions: string | undefined): string {
-  const fixed = `"supportedVersions":${JSON.stringify(MODERN_VERSIONS)},"capabilities":{"tools":{}},"ttlMs":${TTL_MS},"cacheScope":"private"`;
+  const fixed = `"supportedVersions":${JSON.stringify(MODERN_VERSIONS)},"capabilities":{"tools":{"listChanged":true},"logging":{}},"ttlMs":${TTL_MS},"cacheScope":"private"`;
   return instructions === undefined ? fixed : `${fixed},"instructions":${JSON.stringify(instructions)}`;
 }
 const BARE = members(undefined);

@@ -55,6 +55,7 @@ export interface Envelope {
   readonly meta: Members | undefined;
   /** The arguments object of a call. */
   readonly args: Range | undefined;
+  readonly argsMembers: Members | undefined;
   /** The first 128 arguments. */
   readonly shape: readonly ArgumentShape[];
 }
@@ -175,7 +176,7 @@ class Scan {
     if (bytes.length - argsBytes > ENVELOPE_BYTES) {
       return { fault: 'params_invalid', reason: `The message without its arguments is larger than ${ENVELOPE_BYTES} bytes`, id };
     }
-    return { bytes, id, method, params: this.params, meta: this.meta, args: this.args, shape: this.shape() };
+    return { bytes, id, method, params: this.params, meta: this.meta, args: this.args, argsMembers: this.argsMembers, shape: this.shape() };
   }
 
   shape(): ArgumentShape[] {

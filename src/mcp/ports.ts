@@ -1,7 +1,7 @@
 // What the protocol needs from the rest of the server, handed to it by the composition root.
 // Not responsible for anything running: types only.
 // Invariant: the protocol decides shapes and codes; authority, limits and execution are behind these ports.
-import type { ToolManifest } from '../boundary/manifest.ts';
+import type { PromptManifest, ResourceManifest, ToolManifest } from '../boundary/manifest.ts';
 import type { OperationKind } from '../boundary/operation.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { Principal } from '../auth/principal.ts';
@@ -37,11 +37,21 @@ export interface Caller {
 /** A tool as listed: `listing` is its `tools/list` entry as JSON text. */
 export type ListedTool = Pick<ToolManifest, 'name' | 'inputSchema' | 'scopes'> & { readonly listing: string };
 
+/** `listing`: its entry in `prompts/list`. */
+export type ListedPrompt = Pick<PromptManifest, 'name' | 'arguments' | 'completes'> & { readonly listing: string };
+
+/** `listing`: its entry in `resources/list` (with `uri`) or `resources/templates/list` (with `uriTemplate`). */
+export type ListedResource = Pick<ResourceManifest, 'name' | 'uri' | 'uriTemplate' | 'completes'> & { readonly listing: string };
+
+/** What a caller may use, in lists ordered by name. */
 export interface ToolsetView {
   readonly hash: string;
   readonly instructions: string | undefined;
-  /** Only what this caller may use, ordered by name. */
   readonly tools: readonly ListedTool[];
+  readonly prompts: readonly ListedPrompt[];
+  readonly resources: readonly ListedResource[];
+  /** What the tenant has at all: the capabilities that are told. */
+  readonly has: { readonly prompts: boolean; readonly resources: boolean; readonly completions: boolean };
 }
 
 /** A result's JSON bytes, whole or as a stream (large ones are never joined in the supervisor). */
@@ -75,6 +85,10 @@ export interface OperationResult {
 export interface McpBackend {
   /** Undefined where the tenant has no toolset (yet). */
   toolset(caller: Principal): ToolsetView | undefined;
+  /** The tool that the caller may use under this name. */
+  tool(caller: Principal, name: string): ListedTool | undefined;
+  /** Whether the caller has a resource of this URI: it may read it, and so may know that it changed. */
+  readable(caller: Principal, uri: string): boolean;
   /** Settles exactly once; never rejects. What is unknown is `tool_unknown` (or its like), missing scopes `scope_insufficient`. */
   operate(call: OperationCall): Promise<OperationResult>;
 }

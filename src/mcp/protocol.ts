@@ -10,9 +10,12 @@ import { discover } from './discover.ts';
 import { readEnvelope } from './envelope.ts';
 import type { Inbound } from './inbound.ts';
 import { LegacyLeg, type LegacyLimits } from './legacy/leg.ts';
+import { logTo } from './log-messages.ts';
+import { paramMismatch } from './param-check.ts';
 import { errorMessage, statusOf } from './protocol-error.ts';
 import { cancelBody } from './result-body.ts';
 import type { Caller, McpBackend, Principal } from './ports.ts';
+import { SUBSCRIPTION_LIMITS, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { operate, progressTo } from './tools-call.ts';
 import { toolsList } from './tools-list.ts';
 import { isProtocolFailure } from './tool-failure.ts';
@@ -28,6 +31,7 @@ export interface ProtocolOptions {
   /** At least 32 bytes, shared by all servers behind one address. @default random */
   readonly cursorKey?: Uint8Array;
   readonly legacy?: Partial<LegacyLimits>;
+  readonly subscriptions?: Partial<SubscriptionLimits>;
 }
 
 export class Protocol {
@@ -35,11 +39,15 @@ export class Protocol {
   readonly #codec: ModernCodec;
   readonly #cursorKey: Uint8Array;
   readonly #legacy: LegacyLeg;
+  readonly #subscriptions: Subscriptions;
 
   constructor(options: ProtocolOptions) {
     this.#options = options;
     this.#codec = new ModernCodec(options.info);
     this.#cursorKey = options.cursorKey ?? randomBytes(32);
+    this.#subscriptions = new Subscriptions({ ...SUBSCRIPTION_LIMITS, ...options.subscriptions }, ({ principal }, uri) =>
+      options.backend.readable(principal, uri),
+    );
     this.#legacy = new LegacyLeg({
       backend: options.backend,
       info: options.info,
@@ -83,9 +91,19 @@ export class Protocol {
     this.#guarded(inbound, answer, () => this.#legacy.delete(inbound, answer));
   }
 
-  /** Tells the tenant's open streams that the list of tools is another one. */
+  /** Tells the tenant's open streams that its lists are others. */
   onToolsetChanged(tenant: string): void {
+    this.#subscriptions.onToolsetChanged(tenant);
     this.#legacy.onToolsetChanged(tenant);
+  }
+
+  onResourceUpdated(tenant: string, uri: string): void {
+    this.#subscriptions.onResourceUpdated(tenant, uri);
+  }
+
+  /** The server is going down: who listens gets a graceful end before the streams are cut. */
+  endSubscriptions(): void {
+    this.#subscriptions.close();
   }
 
   /** Sessions under way, of one tenant or of all. */
@@ -94,6 +112,7 @@ export class Protocol {
   }
 
   close(): void {
+    this.#subscriptions.close();
     this.#legacy.close();
   }
 
@@ -123,6 +142,11 @@ export class Protocol {
       case 'server/discover':
         answer.send(200, this.#codec.complete(call.id, discover(backend.toolset(principal))));
         break;
+      case 'subscriptions/listen': {
+        const rejection = this.#subscriptions.open(call, inbound, ownerKey(principal), answer);
+        if (rejection !== undefined) refuse(answer, inbound, rejection);
+        break;
+      }
       default:
         call.method satisfies never;
     }
@@ -130,9 +154,14 @@ export class Protocol {
 
   async #toolsCall(call: InboundCall, inbound: Inbound, answer: Answer): Promise<void> {
     const { progressToken, envelope, id, name } = call;
+    const mismatch = paramMismatch(this.#options.backend.tool(inbound.principal, name), inbound.headers, envelope);
+    if (mismatch !== undefined) {
+      refuse(answer, inbound, mismatch);
+      return;
+    }
     const told = progressToken !== undefined && answer.streams;
     const progress = told ? progressTo(progressToken, (message) => answer.notify(message)) : undefined;
-    const result = await operate(this.#options.backend, callerOf(call, inbound), { kind: 'tool', name }, envelope, answer.signal, progress);
+    const result = await operate(this.#options.backend, callerOf(call, inbound, answer), { kind: 'tool', name }, envelope, answer.signal, progress);
     const { outcome } = result;
     if (answer.signal.aborted) {
       cancelBody(result.body);
@@ -160,11 +189,18 @@ function scopesOf({ data }: Failure): string[] {
   return Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : [];
 }
 
-function callerOf(call: InboundCall, { correlation, principal }: Inbound): Caller {
-  const traceparent = traceparentOf(call.traceparent);
+function callerOf(call: InboundCall, { correlation, principal }: Inbound, answer: Answer): Caller {
+  const { client, logLevel } = call;
   const tracestate = tracestateOf(call.tracestate, call.traceparent);
-  const caller = { principal, correlation, traceparent, client: call.client };
-  return tracestate === undefined ? caller : { ...caller, tracestate };
+  const logs = logLevel !== undefined && answer.streams;
+  return {
+    principal,
+    correlation,
+    traceparent: traceparentOf(call.traceparent),
+    client,
+    ...(tracestate === undefined ? {} : { tracestate }),
+    ...(logs ? { log: logTo(logLevel, (message) => answer.notify(message)) } : {}),
+  };
 }
 
 function refuse(answer: Answer, { correlation }: Inbound, { failure: of, id, data }: Rejection): void {

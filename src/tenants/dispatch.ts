@@ -1,9 +1,8 @@
-// The path of a tool call behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
+// The path of an operation (a tool call, a prompt, a resource, a completion) behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
 // Not responsible for protocol shapes (`mcp/`), for processes (`hosts/`) or for credentials (`connections/`).
 // Invariant: nothing runs without a durable request record; every call settles exactly once, with a coded outcome.
 import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
-import type { Principal } from '../auth/principal.ts';
 import type { FetchRequest, Notice } from '../boundary/host-request.ts';
 import type { RestBinding } from '../boundary/manifest.ts';
 import type { EgressAsk, EgressCall, EgressSettled } from '../connections/egress-call.ts';
@@ -17,9 +16,10 @@ import type { AuthorLog } from './author-log.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
 import { type Call, isCycle, markUnsafe, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
+import { findOperation } from './find-operation.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
 import { judge, withoutRecord } from './judge.ts';
-import type { TenantRegistry, Toolset, ToolSpec } from './tenant.ts';
+import type { Runnable, TenantRegistry, Toolset } from './tenant.ts';
 import type { ToolsetUsers } from './toolset-users.ts';
 import { toolsetView } from './toolset-view.ts';
 
@@ -33,6 +33,8 @@ export interface DispatchPorts {
   readonly log: AuthorLog;
   /** Positions in a stack of tenant code, as the author knows them. */
   mapStack(tenant: string, stack: string): string;
+  /** A tool says that a resource of its tenant has changed. */
+  resourceUpdated(tenant: string, uri: string): void;
 }
 
 export interface Dispatch extends McpBackend {
@@ -51,15 +53,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   const { registry, admission, users, audit, log } = ports;
   const roots = new Set<Root>();
 
-  /** The tool that a caller may use under this name: unknown and forbidden are told apart by the protocol, not here. */
-  function find(toolset: Toolset | undefined, principal: Principal, name: string): ToolSpec | Failure {
-    const spec = toolset?.tools.get(name);
-    if (spec === undefined) return failure('tool_unknown');
-    return mayUse(principal, spec.scopes) ? spec : failure('scope_insufficient', { data: { scopes: [...(spec.scopes ?? [])] } });
-  }
-
-  /** What the tenant must have before the tool can run. */
-  function ready(spec: ToolSpec, toolset: Toolset, connections: ReadonlyMap<string, unknown>, args: Uint8Array, argumentsBytes: number): Failure | undefined {
+  /** What the tenant must have before it can run. */
+  function ready(spec: Runnable, toolset: Toolset, connections: ReadonlyMap<string, unknown>, args: Uint8Array, argumentsBytes: number): Failure | undefined {
     if (args.length > argumentsBytes) {
       return failure('arguments_too_large', { message: `The arguments have ${args.length} bytes; the limit argumentsBytes is ${argumentsBytes}.` });
     }
@@ -73,7 +68,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const { caller } = inbound;
     const tenant = registry.get(caller.principal.tenant);
     const toolset = tenant?.toolset;
-    const spec = find(toolset, caller.principal, inbound.asked.name);
+    const spec = findOperation(toolset, caller.principal, inbound.asked);
     if (isFailure(spec)) return failed(spec);
     if (tenant === undefined || toolset === undefined) return failed(failure('tool_unknown'));
     const { connections, limits } = tenant.config;
@@ -94,7 +89,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       users.leave(toolset);
       root.answered();
     };
-    const result = await run(root.begin(spec, undefined), inbound.args, inbound.argsShape, inbound.progress);
+    const result = await run(root.begin(inbound.asked.kind, spec, undefined), inbound.args, inbound.argsShape, inbound.progress);
     if (result.body === undefined || result.body instanceof Uint8Array) {
       done();
       return result;
@@ -138,17 +133,29 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return {
       answer: (call, ask, body) => answerHostRequest({ audit, values: ports.values, fetch, nested }, call, ask, body),
       notice: (call, notice: Notice) => {
-        if (notice.kind === 'log') {
-          const { kind: _kind, ...line } = notice;
-          log.write(call.root.tenant.id, { ...line, tool: call.spec.name, call: call.root.caller.correlation });
-          return;
+        const { caller, tenant } = call.root;
+        switch (notice.kind) {
+          case 'log': {
+            const { kind: _kind, console, ...line } = notice;
+            log.write(tenant.id, { ...line, tool: call.spec.name, call: caller.correlation });
+            if (console !== true) caller.log?.({ ...line, logger: call.spec.name });
+            break;
+          }
+          case 'resource_updated':
+            ports.resourceUpdated(tenant.id, notice.uri);
+            break;
+          case 'progress': {
+            // MCP: the value MUST increase with each notification of one token.
+            if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) break;
+            last = notice.progress;
+            count += 1;
+            const { kind: _kind, ...update } = notice;
+            progress(update);
+            break;
+          }
+          default:
+            notice satisfies never;
         }
-        // MCP: the value MUST increase with each notification of one token.
-        if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) return;
-        last = notice.progress;
-        count += 1;
-        const { kind: _kind, ...update } = notice;
-        progress(update);
       },
     };
   }
@@ -156,7 +163,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   async function nested(parent: Call, tool: string, args: Uint8Array): Promise<Replied> {
     const { root } = parent;
     const { limits, connections } = root.tenant.config;
-    const spec = find(root.toolset, root.caller.principal, tool);
+    const spec = findOperation(root.toolset, root.caller.principal, { kind: 'tool', name: tool });
     if (isFailure(spec)) return refused(spec);
     if (isCycle(parent, spec.name)) return refused(failure('call_cycle', { message: `The tool "${spec.name}" called itself through other tools.` }));
     if (parent.depth >= limits.nestingDepth) {
@@ -164,7 +171,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     }
     const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
     if (unready !== undefined) return refused(unready);
-    const { outcome, body } = await run(root.begin(spec, parent), args, undefined);
+    const { outcome, body } = await run(root.begin('tool', spec, parent), args, undefined);
     switch (outcome.status) {
       case 'ok':
         return { reply: { status: 'ok' }, ...(body === undefined ? {} : { body }) };
@@ -247,6 +254,12 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   return {
     toolset: (principal) => toolsetView(registry.get(principal.tenant)?.toolset, principal),
     operate,
+    tool: (principal, name) => {
+      const toolset = registry.get(principal.tenant)?.toolset;
+      const spec = toolset?.tools.get(name);
+      return spec !== undefined && mayUse(principal, spec.scopes) ? spec : undefined;
+    },
+    readable: (principal, uri) => !isFailure(findOperation(registry.get(principal.tenant)?.toolset, principal, { kind: 'resource', name: uri })),
     stopAll() {
       for (const root of roots) root.stop('drained');
     },

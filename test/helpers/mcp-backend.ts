@@ -20,6 +20,8 @@ const TOOLS = [
   tool('whoami', {}),
 ].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+const NOTHING_ELSE = { prompts: [], resources: [], has: { prompts: false, resources: false, completions: false } };
+
 export class TestBackend implements McpBackend {
   readonly calls: OperationCall[] = [];
   /** Names of tools whose call was cancelled. */
@@ -38,14 +40,22 @@ export class TestBackend implements McpBackend {
   toolset(caller: Principal): ToolsetView | undefined {
     let view = this.#views.get(caller.tenant);
     if (view === undefined) {
-      view = { hash: `hash-${caller.tenant}`, instructions: `Tools of ${caller.tenant}.`, tools: TOOLS };
+      view = { ...NOTHING_ELSE, hash: `hash-${caller.tenant}`, instructions: `Tools of ${caller.tenant}.`, tools: TOOLS };
       this.#views.set(caller.tenant, view);
     }
     return view;
   }
 
+  tool(caller: Principal, name: string): ToolsetView['tools'][number] | undefined {
+    return this.toolset(caller)?.tools.find((one) => one.name === name);
+  }
+
+  readable(_caller: Principal, uri: string): boolean {
+    return uri.startsWith('test://');
+  }
+
   setTools(tenant: string, tools: ToolsetView['tools'], hash = `hash-${tenant}-${tools.length}`): void {
-    this.#views.set(tenant, { hash, instructions: undefined, tools });
+    this.#views.set(tenant, { ...NOTHING_ELSE, hash, instructions: undefined, tools });
   }
 
   static many(count: number): ToolsetView['tools'] {

@@ -242,6 +242,7 @@ await t.test('classification', async (t) => {
     session: undefined,
     traceparent: undefined,
     tracestate: undefined,
+    param: () => undefined,
   };
   const message = (over: object = {}, metaOver: Record<string, unknown> = {}) =>
     JSON.stringify({
