@@ -42,6 +42,24 @@ export type AuditEvent =
       readonly resultBytes?: number;
     })
   | (AuditSubject & {
+      readonly kind: 'prompt.request' | 'resource.request' | 'completion.request';
+      /** Key in the toolset, never a URI that a client named. */
+      readonly name: string;
+      readonly bundle: string;
+      readonly args: readonly ArgumentShape[];
+      readonly depth: number;
+    })
+  | (AuditSubject & {
+      readonly kind: 'prompt.outcome' | 'resource.outcome' | 'completion.outcome';
+      readonly name: string;
+      readonly bundle: string;
+      readonly durationMs: number;
+      readonly outcome: 'ok' | 'input_required' | FailureClass;
+      readonly code?: FailureCode;
+      readonly reason?: string;
+      readonly resultBytes?: number;
+    })
+  | (AuditSubject & {
       readonly kind: 'egress.request';
       readonly connection: string;
       readonly method: string;

@@ -3,7 +3,7 @@
 // Invariant: the protocol decides shapes and codes; authority, limits and execution are behind these ports.
 import type { PromptManifest, ResourceManifest, ToolManifest } from '../boundary/manifest.ts';
 import type { OperationKind } from '../boundary/operation.ts';
-import type { CallOutcome } from '../boundary/outcome.ts';
+import type { CallOutcome, ClientQuestion } from '../boundary/outcome.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Failure } from '../shared/errors.ts';
 
@@ -38,10 +38,10 @@ export interface Caller {
 export type ListedTool = Pick<ToolManifest, 'name' | 'inputSchema' | 'scopes'> & { readonly listing: string };
 
 /** `listing`: its entry in `prompts/list`. */
-export type ListedPrompt = Pick<PromptManifest, 'name' | 'arguments' | 'completes'> & { readonly listing: string };
+export type ListedPrompt = Pick<PromptManifest, 'name' | 'arguments' | 'scopes' | 'completes'> & { readonly listing: string };
 
 /** `listing`: its entry in `resources/list` (with `uri`) or `resources/templates/list` (with `uriTemplate`). */
-export type ListedResource = Pick<ResourceManifest, 'name' | 'uri' | 'uriTemplate' | 'completes'> & { readonly listing: string };
+export type ListedResource = Pick<ResourceManifest, 'name' | 'uri' | 'uriTemplate' | 'scopes' | 'completes'> & { readonly listing: string };
 
 /** What a caller may use, in lists ordered by name. */
 export interface ToolsetView {
@@ -64,6 +64,23 @@ export interface Asked {
   readonly name: string;
 }
 
+/**
+ * How the client of a request can be asked something. `session` (2025 era): now, on the stream of the request. `rounds` (2026 era):
+ * by ending the request with `input_required`; the client repeats it with `answers` and `state`.
+ */
+export type Asking =
+  | {
+      readonly era: 'session';
+      /** Rejects never; `signal` takes the question back. The result is as the client sent it. */
+      ask(question: ClientQuestion, signal: AbortSignal): Promise<{ readonly result: unknown } | { readonly failure: Failure }>;
+    }
+  | {
+      readonly era: 'rounds';
+      /** By key of a question, as the client sent them. */
+      readonly answers: { readonly [key: string]: unknown } | undefined;
+      readonly state: string | undefined;
+    };
+
 export interface OperationCall {
   readonly caller: Caller;
   readonly asked: Asked;
@@ -73,6 +90,8 @@ export interface OperationCall {
   readonly argsShape?: readonly { readonly name: string; readonly bytes: number }[];
   /** Aborts when the client went away or cancelled. */
   readonly signal: AbortSignal;
+  /** Absent: the client cannot be asked within this request. */
+  readonly asking?: Asking;
   progress?(update: { progress: number; total?: number; message?: string }): void;
 }
 

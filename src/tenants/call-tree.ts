@@ -3,20 +3,22 @@
 // Invariant: the slot is given back once, after the request was answered and no thread works for it any more; a stop
 // reaches every call of the tree, and what does not react within the grace is killed.
 import type { CancelReason } from '../boundary/frames.ts';
+import type { OperationKind } from '../boundary/operation.ts';
 import type { ActiveCall } from '../hosts/pool.ts';
 import type { Caller } from '../mcp/ports.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import type { Slot } from './admission.ts';
-import type { Tenant, Toolset, ToolSpec } from './tenant.ts';
+import type { Runnable, Tenant, Toolset } from './tenant.ts';
 
 /** How long a run may take to notice that it was stopped before its thread is terminated. */
 const STOP_GRACE_MS = 500;
 
-/** One tool under way: the client's call, or one that a tool made. */
+/** One operation under way: the client's, or a tool that it called. */
 export interface Call {
   readonly root: Root;
   readonly parent: Call | undefined;
-  readonly spec: ToolSpec;
+  readonly kind: OperationKind;
+  readonly spec: Runnable;
   /** Audit id of this operation; the root's is the correlation id. */
   readonly id: string;
   readonly depth: number;
@@ -49,10 +51,11 @@ export class Root {
     this.#deadlineTimer = setTimeout(() => this.stop('deadline'), timeoutMs);
   }
 
-  begin(spec: ToolSpec, parent: Call | undefined): Call {
+  begin(kind: OperationKind, spec: Runnable, parent: Call | undefined): Call {
     return {
       root: this,
       parent,
+      kind,
       spec,
       id: parent === undefined ? this.caller.correlation : newCorrelationId(),
       depth: parent === undefined ? 0 : parent.depth + 1,
@@ -136,6 +139,6 @@ export function markUnsafe(call: Call): void {
 
 /** Whether the tool is already under way above this call. */
 export function isCycle(call: Call, tool: string): boolean {
-  for (let at: Call | undefined = call; at !== undefined; at = at.parent) if (at.spec.name === tool) return true;
+  for (let at: Call | undefined = call; at !== undefined; at = at.parent) if (at.kind === 'tool' && at.spec.name === tool) return true;
   return false;
 }

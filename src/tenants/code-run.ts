@@ -69,8 +69,8 @@ class CodeRun implements CallSink {
   }
 
   begin(pool: ToolsPool, args: Uint8Array): void {
-    const { root, spec } = this.#call;
-    this.#active = pool.call({ kind: 'tool', name: spec.name }, contextOf(this.#call), args, this);
+    const { root, kind, spec } = this.#call;
+    this.#active = pool.call({ kind, name: spec.name }, contextOf(this.#call), args, this);
     root.working(this.#active);
     root.onStop(this.#stop);
   }
