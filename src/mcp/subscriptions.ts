@@ -7,6 +7,7 @@ import { type Answer, text } from './answer.ts';
 import { type InboundCall, reject, type Rejection } from './classify.ts';
 import { objectAt } from './envelope.ts';
 import type { Inbound } from './inbound.ts';
+import { ifAllowed } from './standing.ts';
 
 const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId';
 const LISTS = ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged'] as const;
@@ -145,10 +146,7 @@ export class Subscriptions {
 
   /** Every message is a use of the credential that opened the stream. */
   #ifAllowed(subscription: Subscription, act: () => void): void {
-    const allowed = subscription.inbound.allowed();
-    const go = (yes: boolean): void => (yes ? act() : this.#end(subscription));
-    if (typeof allowed === 'boolean') go(allowed);
-    else void allowed.then(go, () => go(false));
+    ifAllowed(subscription.inbound, act, () => this.#end(subscription));
   }
 
   #end(subscription: Subscription): void {

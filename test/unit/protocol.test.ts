@@ -242,6 +242,7 @@ await t.test('classification', async (t) => {
     session: undefined,
     traceparent: undefined,
     tracestate: undefined,
+    lastEventId: undefined,
     param: () => undefined,
   };
   const message = (over: object = {}, metaOver: Record<string, unknown> = {}) =>
@@ -326,11 +327,12 @@ await t.test('cursors and pages', async (t) => {
   t.equal(openCursor(key, 'ada', 'other', cursor), undefined, 'of another list');
   t.equal(openCursor(Buffer.alloc(32), 'ada', 'hash', cursor), undefined, 'of another key');
   fc.assert(fc.property(fc.string(), (text) => openCursor(key, 'ada', 'hash', text) === undefined));
-  const view = { hash: 'hash', instructions: undefined, tools: TestBackend.many(1200) };
+  const has = { prompts: false, resources: false, completions: false };
+  const view = { hash: 'hash', instructions: undefined, tools: TestBackend.many(1200), prompts: [], resources: [], has };
   const names: string[] = [];
   let next: string | undefined;
   do {
-    const page = JSON.parse(`{${listPage(view, next, () => 'ada', key)}}`) as { tools: { name: string }[]; nextCursor?: string };
+    const page = JSON.parse(`{${listPage(view, 'tools', next, () => 'ada', key)}}`) as { tools: { name: string }[]; nextCursor?: string };
     names.push(...page.tools.map((tool) => tool.name));
     next = page.nextCursor;
   } while (next !== undefined);

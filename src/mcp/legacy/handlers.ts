@@ -6,6 +6,7 @@ import { FAILURES, type Failure, failure, publicText } from '../../shared/errors
 import { textAt } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
 import { listPage } from '../listing.ts';
+import { logTo } from '../log-messages.ts';
 import type { Answer } from '../answer.ts';
 import { cancelBody } from '../result-body.ts';
 import type { Caller, McpBackend, Principal } from '../ports.ts';
@@ -45,7 +46,7 @@ function pendingOf(pending: Pending | undefined): Pending {
   return pending;
 }
 
-function mcpError(of: Failure, correlation: string): McpError {
+export function mcpError(of: Failure, correlation: string): McpError {
   const error = new McpError(FAILURES[of.code].rpc, publicText(of), errorData(of, correlation));
   // The SDK puts "MCP error <code>: " in front, and its client does so again.
   error.message = publicText(of);
@@ -74,7 +75,7 @@ async function callTheTool(
     if (!signal.aborted) answer.notify(message);
   };
   const progress = token === undefined ? undefined : progressTo(token, notify);
-  const result = await operate(ports.backend, callerOf(session, pending), { kind: 'tool', name: tool }, envelope, signal, progress);
+  const result = await operate(ports.backend, callerOf(session, pending, notify), { kind: 'tool', name: tool }, envelope, signal, progress);
   if (signal.aborted) {
     cancelBody(result.body);
     return;
@@ -90,11 +91,17 @@ async function callTheTool(
   pending.result = await legacyCalled(id, result, inbound.correlation);
 }
 
-function callerOf({ client }: Session, { envelope, inbound }: Pending): Caller {
+function callerOf({ client, logLevel }: Session, { answer, envelope, inbound }: Pending, notify: (message: string) => void): Caller {
   const { bytes, meta } = envelope;
   const { correlation, headers, principal } = inbound;
   const traced = textAt(bytes, meta?.get('traceparent')) ?? headers.traceparent;
   const tracestate = tracestateOf(textAt(bytes, meta?.get('tracestate')) ?? headers.tracestate, traced);
-  const caller = { principal, correlation, traceparent: traceparentOf(traced), client };
-  return tracestate === undefined ? caller : { ...caller, tracestate };
+  return {
+    principal,
+    correlation,
+    traceparent: traceparentOf(traced),
+    client,
+    ...(tracestate === undefined ? {} : { tracestate }),
+    ...(logLevel !== undefined && answer.streams ? { log: logTo(logLevel, notify) } : {}),
+  };
 }

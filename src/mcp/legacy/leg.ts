@@ -1,18 +1,23 @@
 // The 2025 era (2024-11-05 to 2025-11-25): sessions over Streamable HTTP, on the SDK's low-level server. One removable module.
-// Not responsible for identity (verified before, on every request), Host, Origin, sizes, or resuming streams.
+// Not responsible for identity (verified before, on every request), Host, Origin, sizes, or streams (`streams`).
 // Invariant: an id of a session opens nothing: the verified caller must be its owner, else it is 404 as if it had never been.
 import { failure, type FailureCode } from '../../shared/errors.ts';
 import type { Answer } from '../answer.ts';
 import { reject, type Rejection, unsupported } from '../classify.ts';
 import type { ServerInfo } from '../codec-2026-07-28.ts';
-import { type Envelope, rawAt, textAt } from '../envelope.ts';
+import { type Envelope, rawAt } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
 import { LEGACY_VERSIONS } from '../versions.ts';
+import { legacyFailed } from './codec.ts';
+import { ByteBudget, EventStore } from './event-store.ts';
 import { type HandlerPorts, installHandlers } from './handlers.ts';
 import { initializeParams, type InitializeParams } from './initialize.ts';
 import { LEGACY_LIMITS, type LegacyLimits } from './limits.ts';
+import { isRejection, sdkParams } from './sdk-params.ts';
 import { Session } from './session.ts';
+import { installSessionHandlers } from './session-handlers.ts';
 import { Sessions } from './sessions.ts';
+import { SessionStreams } from './streams.ts';
 
 export type { LegacyLimits };
 
@@ -22,6 +27,9 @@ export interface LegacyOptions extends HandlerPorts {
   refuse(answer: Answer, inbound: Inbound, rejection: Rejection): void;
 }
 
+/** The first revision with events that are empty. */
+const PRIMING_SINCE = '2025-11-25';
+
 /** A session that ended meanwhile has nobody to tell. */
 function ended(): void {}
 
@@ -29,11 +37,18 @@ export class LegacyLeg {
   readonly #options: LegacyOptions;
   readonly #limits: LegacyLimits;
   readonly #sessions: Sessions;
+  /** What each tenant's sessions may keep of events. */
+  readonly #budgets = new Map<string, ByteBudget>();
+  readonly #recheck: NodeJS.Timeout;
 
   constructor(options: LegacyOptions) {
     this.#options = options;
     this.#limits = { ...LEGACY_LIMITS, ...options.limits };
     this.#sessions = new Sessions(this.#limits);
+    this.#recheck = setInterval(() => {
+      for (const session of this.#sessions.all()) session.streams.recheck();
+    }, this.#limits.recheckMs);
+    this.#recheck.unref();
   }
 
   post(inbound: Inbound, envelope: Envelope, answer: Answer): void {
@@ -47,10 +62,12 @@ export class LegacyLeg {
   get(inbound: Inbound, answer: Answer): void {
     const session = this.#find(inbound, answer, undefined);
     if (session === undefined) return;
-    if (!answer.streams) this.#refuse(answer, inbound, 'not_acceptable', undefined);
-    else if (!session.transport.attach(answer)) {
-      this.#options.refuse(answer, inbound, reject('request_invalid', 'The session has a stream already', undefined));
+    if (!answer.streams) {
+      this.#refuse(answer, inbound, 'not_acceptable', undefined);
+      return;
     }
+    const fault = session.streams.attach(answer, inbound, inbound.headers.lastEventId);
+    if (fault !== undefined) this.#options.refuse(answer, inbound, reject('request_invalid', fault, undefined));
   }
 
   delete(inbound: Inbound, answer: Answer): void {
@@ -64,11 +81,19 @@ export class LegacyLeg {
     for (const session of this.#sessions.of(tenant)) session.server.sendToolListChanged().catch(ended);
   }
 
+  onResourceUpdated(tenant: string, uri: string): void {
+    for (const session of this.#sessions.of(tenant)) {
+      if (!session.watched.has(uri) || !this.#options.backend.readable(session.principal, uri)) continue;
+      session.server.sendResourceUpdated({ uri }).catch(ended);
+    }
+  }
+
   sessions(tenant?: string): number {
     return this.#sessions.count(tenant);
   }
 
   close(): void {
+    clearInterval(this.#recheck);
     this.#sessions.close();
   }
 
@@ -87,14 +112,16 @@ export class LegacyLeg {
     const { instructions } = this.#options.backend.toolset(principal) ?? {};
     const session = new Session(
       this.#sessions.newId(),
-      principal.tenant,
+      principal,
       owner,
       this.#options.info,
       instructions,
       this.#limits.requestsPerSession,
+      this.#newStreams(principal.tenant, params.client.protocolVersion),
     );
     session.client = params.client;
     installHandlers(session, this.#options);
+    installSessionHandlers(session, this.#options.backend);
     this.#sessions.add(session);
     this.#begin(session, inbound, envelope, id, params, answer).catch(() => this.#refuse(answer, inbound, 'internal_error', id));
   }
@@ -125,6 +152,7 @@ export class LegacyLeg {
     }
     const session = this.#sessions.find(headers.session, this.#options.ownerKey(principal));
     if (session === undefined) this.#refuse(answer, inbound, 'session_unknown', id);
+    else session.principal = principal;
     return session;
   }
 
@@ -139,15 +167,25 @@ export class LegacyLeg {
       if (method === 'notifications/cancelled' && cancelled !== undefined) transport.cancel(rawAt(bytes, cancelled));
       else if (method === 'notifications/initialized') transport.notification(method, undefined);
       answer.empty(202);
-    } else if (method === 'tools/call' && textAt(bytes, params?.get('name')) === undefined) {
-      this.#options.refuse(answer, inbound, reject('params_invalid', 'params.name is not a string', id));
     } else {
-      // The SDK gets the name of a tool and nothing else: the handlers read the envelope, and arguments stay bytes.
-      const forSdk = method === 'tools/call' ? { name: textAt(bytes, params?.get('name')) } : undefined;
-      if (!transport.request({ id, inbound, envelope, answer }, method, forSdk)) {
-        this.#refuse(answer, inbound, 'concurrency_limit', id);
+      const forSdk = sdkParams(method, envelope);
+      if (isRejection(forSdk)) {
+        this.#options.refuse(answer, inbound, forSdk);
+        return;
+      }
+      const wrapped = session.streams.wrap(answer, () => legacyFailed(id, failure('result_too_large'), inbound.correlation));
+      if (!transport.request({ id, inbound, envelope, answer: wrapped }, method, forSdk)) {
+        this.#refuse(wrapped, inbound, 'concurrency_limit', id);
       }
     }
+  }
+
+  #newStreams(tenant: string, protocolVersion: string): SessionStreams {
+    let budget = this.#budgets.get(tenant);
+    if (budget === undefined) this.#budgets.set(tenant, (budget = new ByteBudget(this.#limits.eventBytesPerTenant)));
+    const streams = new SessionStreams(new EventStore(this.#limits.eventBytesPerSession, budget));
+    streams.priming = protocolVersion >= PRIMING_SINCE;
+    return streams;
   }
 
   #refuse(answer: Answer, inbound: Inbound, code: FailureCode, id: string | undefined): void {

@@ -7,6 +7,7 @@ import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { type Answer, type Message, text } from '../answer.ts';
 import type { Envelope } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
+import type { SessionStreams } from './streams.ts';
 
 /** A request that the SDK has and whose exchange waits. */
 export interface Pending {
@@ -28,17 +29,16 @@ export class DirectTransport implements Transport {
   readonly #most: number;
   readonly #pending = new Map<number, Pending>();
   #next = 1;
-  #stream: Answer | undefined;
-  /** A notification for the stream came while none was open. */
-  #missed: string | undefined;
+  readonly #streams: SessionStreams;
 
-  constructor(sessionId: string, most: number) {
+  constructor(sessionId: string, most: number, streams: SessionStreams) {
     this.sessionId = sessionId;
     this.#most = most;
+    this.#streams = streams;
   }
 
   get busy(): boolean {
-    return this.#pending.size > 0 || this.#stream !== undefined;
+    return this.#pending.size > 0 || this.#streams.open;
   }
 
   start(): Promise<void> {
@@ -77,21 +77,6 @@ export class DirectTransport implements Transport {
     return typeof own === 'number' ? this.#pending.get(own) : undefined;
   }
 
-  /** Takes the exchange as the session's stream; false where it has one. */
-  attach(answer: Answer): boolean {
-    if (this.#stream !== undefined) return false;
-    this.#stream = answer;
-    answer.open();
-    answer.signal.addEventListener('abort', () => this.#detach(answer), { once: true });
-    if (this.#missed !== undefined) answer.notify(this.#missed);
-    this.#missed = undefined;
-    return true;
-  }
-
-  #detach(answer: Answer): void {
-    if (this.#stream === answer) this.#stream = undefined;
-  }
-
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if ('id' in message && !('method' in message)) this.#answer(message);
     else this.#notify(JSON.stringify(message), options?.relatedRequestId);
@@ -109,15 +94,13 @@ export class DirectTransport implements Transport {
 
   #notify(message: string, related: unknown): void {
     if (related !== undefined) this.pendingOf(related)?.answer.notify(message);
-    else if (this.#stream === undefined) this.#missed = message;
-    else this.#stream.notify(message);
+    else this.#streams.tell(message);
   }
 
   close(): Promise<void> {
     for (const pending of this.#pending.values()) pending.answer.abandon();
     this.#pending.clear();
-    this.#stream?.abandon();
-    this.#stream = undefined;
+    this.#streams.close();
     this.onclose?.();
     return Promise.resolve();
   }
