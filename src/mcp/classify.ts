@@ -4,6 +4,7 @@
 import type { JsonObject } from '../shared/json.ts';
 import { type Failure, failure, type FailureCode, publicText } from '../shared/errors.ts';
 import { type Envelope, type EnvelopeFault, objectAt, rawAt, textAt } from './envelope.ts';
+import { MIRRORED } from './asked.ts';
 import { decodeHeaderValue } from './header-value.ts';
 import type { McpHeaders } from './inbound.ts';
 import { type LogLevel, levelAsked } from './log-messages.ts';
@@ -20,7 +21,10 @@ const METHODS = {
   'server/discover': undefined,
   'subscriptions/listen': undefined,
   'tools/list': undefined,
-  'tools/call': 'name',
+  'prompts/list': undefined,
+  'resources/list': undefined,
+  'resources/templates/list': undefined,
+  ...MIRRORED,
 } as const;
 export type ModernMethod = keyof typeof METHODS;
 function isModernMethod(method: string): method is ModernMethod {

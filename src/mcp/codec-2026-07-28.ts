@@ -40,8 +40,8 @@ export class ModernCodec {
     return text(`{"jsonrpc":"2.0","id":${id},"result":{${opening},${failureMembers(of, correlation)}}}`);
   }
 
-  /** The outcome of a call that is not a protocol failure. Waits for the first bytes of a streamed body. */
-  called(id: string, { outcome, body }: OperationResult, correlation: string): Message | Promise<Message> {
+  /** The outcome of a call that is not a protocol failure. `hints`: members before the body's, each with its comma. Waits for the first bytes of a streamed body. */
+  called(id: string, { outcome, body }: OperationResult, correlation: string, hints = ''): Message | Promise<Message> {
     switch (outcome.status) {
       case 'error':
         return this.failed(id, outcome.failure, correlation);
@@ -49,7 +49,7 @@ export class ModernCodec {
         return this.failed(id, failure('elicit_unsupported'), correlation);
       case 'ok': {
         const meta = authorMeta(outcome.meta);
-        const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? this.#opening : this.#open(meta)},`;
+        const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? this.#opening : this.#open(meta)},${hints}`;
         const opened = body === undefined ? undefined : openBody(body);
         const spliced = (rest: Awaited<typeof opened>): Message =>
           rest === undefined ? this.failed(id, failure('result_invalid'), correlation) : { head, body: rest, tail: '}' };

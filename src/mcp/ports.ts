@@ -41,7 +41,10 @@ export type ListedTool = Pick<ToolManifest, 'name' | 'inputSchema' | 'scopes'> &
 export type ListedPrompt = Pick<PromptManifest, 'name' | 'arguments' | 'scopes' | 'completes'> & { readonly listing: string };
 
 /** `listing`: its entry in `resources/list` (with `uri`) or `resources/templates/list` (with `uriTemplate`). */
-export type ListedResource = Pick<ResourceManifest, 'name' | 'uri' | 'uriTemplate' | 'scopes' | 'completes'> & { readonly listing: string };
+export type ListedResource = Pick<ResourceManifest, 'name' | 'uri' | 'uriTemplate' | 'scopes' | 'completes'> & {
+  readonly listing: string;
+  readonly variables: readonly string[];
+};
 
 /** What a caller may use, in lists ordered by name. */
 export interface ToolsetView {

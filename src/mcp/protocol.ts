@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { failure, type Failure } from '../shared/errors.ts';
 import { type Answer, text } from './answer.ts';
+import { NO_COMPLETION, type OperationMethod, requestOf } from './asked.ts';
 import { classify, type InboundCall, type Rejection } from './classify.ts';
 import { ModernCodec, type ServerInfo } from './codec-2026-07-28.ts';
 import { discover } from './discover.ts';
@@ -14,11 +15,11 @@ import { logTo } from './log-messages.ts';
 import { paramMismatch } from './param-check.ts';
 import { errorMessage, statusOf } from './protocol-error.ts';
 import { cancelBody } from './result-body.ts';
-import type { Caller, McpBackend, Principal } from './ports.ts';
+import type { Caller, McpBackend, OperationResult, Principal } from './ports.ts';
 import { SUBSCRIPTION_LIMITS, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
 import { operate, progressTo } from './tools-call.ts';
-import { toolsList } from './tools-list.ts';
-import { isProtocolFailure } from './tool-failure.ts';
+import { LIST_OF, listResult } from './lists.ts';
+import { failedData, isProtocolFailure } from './tool-failure.ts';
 import { traceparentOf, tracestateOf } from './trace.ts';
 
 export interface ProtocolOptions {
@@ -33,6 +34,9 @@ export interface ProtocolOptions {
   readonly legacy?: Partial<LegacyLimits>;
   readonly subscriptions?: Partial<SubscriptionLimits>;
 }
+
+/** What was read may be another thing the next time. */
+const READ_HINTS = '"ttlMs":0,"cacheScope":"private",';
 
 export class Protocol {
   readonly #options: ProtocolOptions;
@@ -99,6 +103,7 @@ export class Protocol {
 
   onResourceUpdated(tenant: string, uri: string): void {
     this.#subscriptions.onResourceUpdated(tenant, uri);
+    this.#legacy.onResourceUpdated(tenant, uri);
   }
 
   /** The server is going down: who listens gets a graceful end before the streams are cut. */
@@ -129,12 +134,19 @@ export class Protocol {
     const { principal } = inbound;
     switch (call.method) {
       case 'tools/call':
-        void this.#toolsCall(call, inbound, answer).catch(() =>
+      case 'prompts/get':
+      case 'resources/read':
+      case 'completion/complete':
+        void this.#operate(call, call.method, inbound, answer).catch(() =>
           refuse(answer, inbound, { kind: 'rejection', failure: failure('internal_error'), id: call.id }),
         );
         break;
-      case 'tools/list': {
-        const listed = toolsList(call, backend.toolset(principal), () => ownerKey(principal), this.#cursorKey);
+      case 'tools/list':
+      case 'prompts/list':
+      case 'resources/list':
+      case 'resources/templates/list': {
+        const view = backend.toolset(principal);
+        const listed = listResult(call, LIST_OF[call.method], view, () => ownerKey(principal), this.#cursorKey);
         if (typeof listed === 'string') answer.send(200, this.#codec.complete(call.id, listed));
         else refuse(answer, inbound, listed);
         break;
@@ -152,32 +164,43 @@ export class Protocol {
     }
   }
 
-  async #toolsCall(call: InboundCall, inbound: Inbound, answer: Answer): Promise<void> {
+  async #operate(call: InboundCall, method: OperationMethod, inbound: Inbound, answer: Answer): Promise<void> {
     const { progressToken, envelope, id, name } = call;
-    const mismatch = paramMismatch(this.#options.backend.tool(inbound.principal, name), inbound.headers, envelope);
+    const { backend } = this.#options;
+    const { correlation, principal } = inbound;
+    const mismatch = method === 'tools/call' ? paramMismatch(backend.tool(principal, name), inbound.headers, envelope) : undefined;
     if (mismatch !== undefined) {
       refuse(answer, inbound, mismatch);
       return;
     }
+    const requested = requestOf(method, name, envelope, () => backend.toolset(principal));
+    if (requested === NO_COMPLETION) {
+      answer.send(200, this.#codec.complete(id, requested));
+      return;
+    }
     const told = progressToken !== undefined && answer.streams;
     const progress = told ? progressTo(progressToken, (message) => answer.notify(message)) : undefined;
-    const result = await operate(this.#options.backend, callerOf(call, inbound, answer), { kind: 'tool', name }, envelope, answer.signal, progress);
+    const result: OperationResult =
+      'code' in requested
+        ? { outcome: { status: 'error', failure: requested } }
+        : await operate(backend, callerOf(call, inbound, answer), requested, answer.signal, progress);
     const { outcome } = result;
     if (answer.signal.aborted) {
       cancelBody(result.body);
       return;
     }
-    if (outcome.status === 'error' && isProtocolFailure(outcome.failure)) {
-      this.#protocolFailure(answer, id, outcome.failure, inbound);
+    if (outcome.status === 'error' && (method !== 'tools/call' || isProtocolFailure(outcome.failure))) {
+      this.#protocolFailure(answer, id, outcome.failure, inbound, call);
       return;
     }
-    const message = this.#codec.called(id, result, inbound.correlation);
+    const message = this.#codec.called(id, result, correlation, method === 'resources/read' ? READ_HINTS : '');
     answer.send(200, message instanceof Promise ? await message : message);
   }
 
   /** A failure that ends the request itself; missing scopes are named in a challenge, so that a client can step up. */
-  #protocolFailure(answer: Answer, id: string, of: Failure, { correlation, principal }: Inbound): void {
-    const message = text(errorMessage(id, of, correlation));
+  #protocolFailure(answer: Answer, id: string, of: Failure, { correlation, principal }: Inbound, call?: InboundCall): void {
+    const data = call === undefined ? {} : failedData(of, correlation, call.name);
+    const message = text(errorMessage(id, of, correlation, data));
     if (of.code !== 'scope_insufficient') answer.send(statusOf(of), message);
     else answer.send(403, message, ['www-authenticate', this.#options.scopeChallenge(principal, scopesOf(of))]);
   }

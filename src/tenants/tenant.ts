@@ -29,6 +29,8 @@ export interface PromptSpec extends PromptManifest {
 }
 
 export interface ResourceSpec extends ResourceManifest {
+  /** Of the template; none where the URI is fixed. */
+  readonly variables: readonly string[];
   /** The entry in `resources/list` or `resources/templates/list`, as JSON text. */
   readonly listing: string;
   readonly repeatable: true;

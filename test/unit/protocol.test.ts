@@ -342,11 +342,11 @@ await t.test('cursors and pages', async (t) => {
     'every tool once, in order',
   );
   t.equal(
-    listPage(undefined, undefined, () => '', key),
+    listPage(undefined, 'tools', undefined, () => '', key),
     '"tools":[]',
   );
   t.equal(
-    listPage(undefined, cursor, () => 'ada', key),
+    listPage(undefined, 'tools', cursor, () => 'ada', key),
     undefined,
   );
 });

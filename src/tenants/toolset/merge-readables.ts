@@ -59,7 +59,8 @@ function promptSpec(prompt: PromptManifest): PromptSpec {
 function resourceSpec(resource: ResourceManifest): ResourceSpec {
   const { name, title, description, icons, uri, uriTemplate, mimeType, annotations, size } = resource;
   const listing = JSON.stringify({ uri, uriTemplate, name, title, description, icons, mimeType, annotations, size });
-  return { ...resource, listing, repeatable: true };
+  const template = uriTemplate === undefined ? undefined : parseUriTemplate(uriTemplate);
+  return { ...resource, variables: typeof template === 'object' ? template.variables : [], listing, repeatable: true };
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
