@@ -5,9 +5,11 @@
 import type { CancelReason } from '../boundary/frames.ts';
 import type { OperationKind } from '../boundary/operation.ts';
 import type { ActiveCall } from '../hosts/pool.ts';
-import type { Caller } from '../mcp/ports.ts';
+import type { CallOutcome } from '../boundary/outcome.ts';
+import type { Asking, Caller } from '../mcp/ports.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import type { Slot } from './admission.ts';
+import type { Rounds } from './asking/rounds.ts';
 import type { Runnable, Tenant, Toolset } from './tenant.ts';
 
 /** How long a run may take to notice that it was stopped before its thread is terminated. */
@@ -22,10 +24,14 @@ export interface Call {
   /** Audit id of this operation; the root's is the correlation id. */
   readonly id: string;
   readonly depth: number;
+  /** Where it stands in the tree, by numbers of operations; empty for the client's own call (see `asking/journal`). */
+  readonly path: string;
   readonly startedAt: number;
   /** Set before a request that must not be repeated leaves for an upstream, here or in a nested call. */
   unsafeSent: boolean;
 }
+
+type Suspended = Extract<CallOutcome, { status: 'input_required' }>;
 
 export class Root {
   readonly caller: Caller;
@@ -33,7 +39,11 @@ export class Root {
   readonly toolset: Toolset;
   /** Epoch milliseconds. */
   readonly deadline: number;
+  /** How the client can be asked; `rounds` does it where the era has no stream for questions. */
+  readonly asking: Asking | undefined;
+  rounds: Rounds | undefined;
   #slot: Slot;
+  #suspended: Suspended | undefined;
   #live = new Set<ActiveCall>();
   #onStop = new Set<(reason: CancelReason) => void>();
   #stopped: CancelReason | undefined;
@@ -42,8 +52,9 @@ export class Root {
   #deadlineTimer: NodeJS.Timeout;
   #abort: AbortController | undefined;
 
-  constructor(caller: Caller, tenant: Tenant, toolset: Toolset, slot: Slot, timeoutMs: number) {
+  constructor(caller: Caller, tenant: Tenant, toolset: Toolset, slot: Slot, timeoutMs: number, asking?: Asking) {
     this.caller = caller;
+    this.asking = asking;
     this.tenant = tenant;
     this.toolset = toolset;
     this.deadline = Date.now() + timeoutMs;
@@ -51,7 +62,7 @@ export class Root {
     this.#deadlineTimer = setTimeout(() => this.stop('deadline'), timeoutMs);
   }
 
-  begin(kind: OperationKind, spec: Runnable, parent: Call | undefined): Call {
+  begin(kind: OperationKind, spec: Runnable, parent: Call | undefined, path = ''): Call {
     return {
       root: this,
       parent,
@@ -59,6 +70,7 @@ export class Root {
       spec,
       id: parent === undefined ? this.caller.correlation : newCorrelationId(),
       depth: parent === undefined ? 0 : parent.depth + 1,
+      path,
       startedAt: performance.now(),
       unsafeSent: false,
     };
@@ -72,6 +84,20 @@ export class Root {
 
   get stopped(): CancelReason | undefined {
     return this.#stopped;
+  }
+
+  /** Answered or stopped. */
+  get over(): boolean {
+    return this.#answered || this.#stopped !== undefined;
+  }
+
+  /** The run is abandoned: the client is told to come again with answers. */
+  suspend(outcome: Suspended): void {
+    this.#suspended = outcome;
+    this.stop('input_required');
+  }
+  get suspended(): Suspended | undefined {
+    return this.#suspended;
   }
 
   /** Aborts when the request is stopped: for egress. Made on first use, since most calls never need one. */
@@ -135,6 +161,13 @@ export class Root {
 /** Marks the call and all that wait for it: a lost worker above it can no longer be called "nothing happened". */
 export function markUnsafe(call: Call): void {
   for (let at: Call | undefined = call; at !== undefined && !at.unsafeSent; at = at.parent) at.unsafeSent = true;
+}
+
+/** Whether anything of the client's request was sent that must not be repeated. */
+export function isUnsafe(call: Call): boolean {
+  let at = call;
+  while (at.parent !== undefined) at = at.parent;
+  return at.unsafeSent;
 }
 
 /** Whether the tool is already under way above this call. */

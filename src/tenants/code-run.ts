@@ -7,7 +7,7 @@ import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
 import { type FailureCode, failure } from '../shared/errors.ts';
-import type { Call } from './call-tree.ts';
+import type { Call, Root } from './call-tree.ts';
 
 export interface Ended {
   readonly outcome: CallOutcome;
@@ -34,7 +34,8 @@ const STOPPED: Record<CancelReason, FailureCode> = {
 };
 
 /** How a call ends that was stopped for `reason` before it had an outcome. */
-export function stoppedOutcome(reason: CancelReason): Ended {
+export function stoppedOutcome({ suspended }: Root, reason: CancelReason): Ended {
+  if (reason === 'input_required' && suspended !== undefined) return { outcome: suspended };
   return { outcome: { status: 'error', failure: failure(STOPPED[reason]) } };
 }
 
@@ -58,7 +59,7 @@ class CodeRun implements CallSink {
   readonly #call: Call;
   readonly #ports: RunPorts;
   readonly #settle: (ended: Ended) => void;
-  readonly #stop = (reason: CancelReason): void => this.#finish(stoppedOutcome(reason));
+  readonly #stop = (reason: CancelReason): void => this.#finish(stoppedOutcome(this.#call.root, reason));
   #active: ActiveCall | undefined;
   #settled = false;
 
