@@ -78,7 +78,11 @@ export class LegacyLeg {
   }
 
   onToolsetChanged(tenant: string): void {
-    for (const session of this.#sessions.of(tenant)) session.server.sendToolListChanged().catch(ended);
+    for (const { server, capabilities } of this.#sessions.of(tenant)) {
+      server.sendToolListChanged().catch(ended);
+      if (capabilities.prompts !== undefined) server.sendPromptListChanged().catch(ended);
+      if (capabilities.resources !== undefined) server.sendResourceListChanged().catch(ended);
+    }
   }
 
   onResourceUpdated(tenant: string, uri: string): void {
@@ -109,13 +113,13 @@ export class LegacyLeg {
       this.#refuse(answer, inbound, 'concurrency_limit', id);
       return;
     }
-    const { instructions } = this.#options.backend.toolset(principal) ?? {};
+    const view = this.#options.backend.toolset(principal);
     const session = new Session(
       this.#sessions.newId(),
       principal,
       owner,
       this.#options.info,
-      instructions,
+      view,
       this.#limits.requestsPerSession,
       this.#newStreams(principal.tenant, params.client.protocolVersion),
     );

@@ -17,6 +17,7 @@ export function installSessionHandlers(session: Session, backend: McpBackend): v
     if (isLogLevel(params.level)) session.logLevel = params.level;
     return {};
   });
+  if (session.capabilities.resources === undefined) return;
   server.setRequestHandler(SubscribeRequestSchema, ({ params: { uri } }, { requestId }) => {
     const inbound = transport.pendingOf(requestId)?.inbound;
     if (inbound === undefined) throw new Error('cancelled');

@@ -5,7 +5,8 @@ import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { jsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/types.js';
 import type { ServerInfo } from '../codec-2026-07-28.ts';
 import type { LogLevel } from '../log-messages.ts';
-import type { ClientFacts, Principal } from '../ports.ts';
+import { capabilitiesOf, type ServerCapabilities } from '../capabilities.ts';
+import type { ClientFacts, Principal, ToolsetView } from '../ports.ts';
 import type { SessionStreams } from './streams.ts';
 import { DirectTransport } from './transport.ts';
 
@@ -23,6 +24,8 @@ export class Session {
   readonly owner: string;
   readonly transport: DirectTransport;
   readonly server: Server;
+  /** As told at its beginning: a session does not learn of others. */
+  readonly capabilities: ServerCapabilities;
   readonly streams: SessionStreams;
   client: ClientFacts;
   /** Who used it last: the owner, with the scopes of the newest token. */
@@ -39,7 +42,7 @@ export class Session {
     principal: Principal,
     owner: string,
     info: ServerInfo,
-    instructions: string | undefined,
+    view: ToolsetView | undefined,
     requests: number,
     streams: SessionStreams,
   ) {
@@ -51,12 +54,13 @@ export class Session {
     this.client = { capabilities: {}, protocolVersion: '' };
     this.usedAt = performance.now();
     this.transport = new DirectTransport(id, requests, streams);
+    this.capabilities = capabilitiesOf(view);
     this.server = new Server(
       { name: info.name, title: info.title, version: info.version },
       {
-        capabilities: { tools: { listChanged: true }, logging: {} },
+        capabilities: this.capabilities,
         jsonSchemaValidator: noValidator,
-        ...(instructions === undefined ? {} : { instructions }),
+        ...(view?.instructions === undefined ? {} : { instructions: view.instructions }),
       },
     );
   }
