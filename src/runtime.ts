@@ -98,6 +98,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     users,
     audit,
     values: vault.values,
+    states: vault.states,
     egress: createEgressCall({ audit, privateOrigins: server.privateOrigins }),
     log: authorLog,
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { failure, type Failure } from '../shared/errors.ts';
 import { type Answer, text } from './answer.ts';
 import { NO_COMPLETION, type OperationMethod, requestOf } from './asked.ts';
+import { missingCapabilities, roundsOf } from './asking.ts';
 import { classify, type InboundCall, type Rejection } from './classify.ts';
 import { ModernCodec, type ServerInfo } from './codec-2026-07-28.ts';
 import { discover } from './discover.ts';
@@ -178,15 +179,25 @@ export class Protocol {
       answer.send(200, this.#codec.complete(id, requested));
       return;
     }
+    const asking = method === 'completion/complete' ? undefined : roundsOf(envelope);
+    if (asking !== undefined && 'code' in asking) {
+      refuse(answer, inbound, { kind: 'rejection', failure: asking, id });
+      return;
+    }
     const told = progressToken !== undefined && answer.streams;
     const progress = told ? progressTo(progressToken, (message) => answer.notify(message)) : undefined;
     const result: OperationResult =
       'code' in requested
         ? { outcome: { status: 'error', failure: requested } }
-        : await operate(backend, callerOf(call, inbound, answer), requested, answer.signal, progress);
+        : await operate(backend, callerOf(call, inbound, answer), requested, answer.signal, progress, asking);
     const { outcome } = result;
     if (answer.signal.aborted) {
       cancelBody(result.body);
+      return;
+    }
+    const missing = outcome.status === 'error' ? missingCapabilities(outcome.failure) : undefined;
+    if (missing !== undefined) {
+      refuse(answer, inbound, { kind: 'rejection', failure: failure('capability_missing'), id, data: missing });
       return;
     }
     if (outcome.status === 'error' && (method !== 'tools/call' || isProtocolFailure(outcome.failure))) {

@@ -13,6 +13,7 @@ const PROTOCOL: ReadonlySet<FailureCode> = new Set([
   'scope_insufficient',
   'capability_missing',
   'params_invalid',
+  'state_invalid',
 ]);
 export function isProtocolFailure(of: Failure): boolean {
   return PROTOCOL.has(of.code);

@@ -3,7 +3,7 @@
 // Invariant: progress only rises, and none goes out after the end.
 import { failure } from '../shared/errors.ts';
 import type { Requested } from './asked.ts';
-import type { Caller, McpBackend, OperationCall, OperationResult } from './ports.ts';
+import type { Asking, Caller, McpBackend, OperationCall, OperationResult } from './ports.ts';
 
 export type Progress = NonNullable<OperationCall['progress']>;
 
@@ -25,10 +25,11 @@ export async function operate(
   { asked, args, shape }: Requested,
   signal: AbortSignal,
   progress: Progress | undefined,
+  asking?: Asking,
 ): Promise<OperationResult> {
   const call: OperationCall = { caller, asked, args, argsShape: shape, signal };
   try {
-    return await backend.operate(progress === undefined ? call : { ...call, progress });
+    return await backend.operate({ ...call, ...(progress && { progress }), ...(asking && { asking }) });
   } catch {
     return { outcome: { status: 'error', failure: failure('internal_error') } };
   }

@@ -10,8 +10,9 @@ import type { BodyStream } from '../hosts/pool.ts';
 import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
-import type { ValueStore } from '../vault/stores.ts';
+import type { StateSeal, ValueStore } from '../vault/stores.ts';
 import type { Admission } from './admission.ts';
+import { readRounds, Rounds } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
 import { type Call, isCycle, markUnsafe, Root } from './call-tree.ts';
@@ -29,6 +30,7 @@ export interface DispatchPorts {
   readonly users: ToolsetUsers;
   readonly audit: AuditLog;
   readonly values: ValueStore;
+  readonly states: StateSeal;
   readonly egress: EgressCall;
   readonly log: AuthorLog;
   /** Positions in a stack of tenant code, as the author knows them. */
@@ -74,10 +76,13 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const { connections, limits } = tenant.config;
     const unready = ready(spec, toolset, connections, inbound.args, limits.argumentsBytes);
     if (unready !== undefined) return failed(unready);
+    const before = readRounds(ports.states, inbound, toolset.hash);
+    if (before !== undefined && isFailure(before)) return failed(before);
     const slot = admission.admit(tenant.id, limits.concurrentCalls);
     if (isFailure(slot)) return failed(slot);
 
-    const root = new Root(caller, tenant, toolset, slot, Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs));
+    const root = new Root(caller, tenant, toolset, slot, Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs), inbound.asking);
+    if (before !== undefined) root.rounds = new Rounds(root, before);
     const cancel = (): void => root.stop('cancelled');
     inbound.signal.addEventListener('abort', cancel, { once: true });
     if (inbound.signal.aborted) cancel();
@@ -106,7 +111,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       return failed(failure('audit_unavailable'));
     }
     const { stopped } = call.root;
-    const ended = stopped === undefined ? await perform(call, args, progress) : stoppedOutcome(stopped);
+    const ended = stopped === undefined ? await perform(call, args, progress) : stoppedOutcome(call.root, stopped);
     const facts = { unsafeSent: call.unsafeSent, repeatable: call.spec.repeatable };
     const outcome = judge(ended.outcome, facts);
     if (outcome.status === 'error') tellAuthor(call, outcome.failure);
@@ -160,7 +165,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     };
   }
 
-  async function nested(parent: Call, tool: string, args: Uint8Array): Promise<Replied> {
+  async function nested(parent: Call, tool: string, args: Uint8Array, path: string): Promise<Replied> {
     const { root } = parent;
     const { limits, connections } = root.tenant.config;
     const spec = findOperation(root.toolset, root.caller.principal, { kind: 'tool', name: tool });
@@ -171,14 +176,15 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     }
     const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
     if (unready !== undefined) return refused(unready);
-    const { outcome, body } = await run(root.begin('tool', spec, parent), args, undefined);
+    const { outcome, body } = await run(root.begin('tool', spec, parent, path), args, undefined);
     switch (outcome.status) {
       case 'ok':
         return { reply: { status: 'ok' }, ...(body === undefined ? {} : { body }) };
       case 'error':
         return refused(outcome.failure);
       case 'input_required':
-        return refused(failure('elicit_unsupported'));
+        // The parent is abandoned too; nobody reads this.
+        return refused(failure('cancelled'));
       default:
         return outcome satisfies never;
     }
