@@ -140,7 +140,8 @@ function mismatch(header: string, value: string | undefined, id: string): Reject
   return reject('header_mismatch', value === undefined ? `${header} is missing` : `${header} differs from the body`, id);
 }
 
-function faulty({ fault, id, reason }: EnvelopeFault): Rejection {
+/** What is wrong with the bytes of a message. */
+export function faulty({ fault, id, reason }: EnvelopeFault): Rejection {
   if (reason === undefined) return { kind: 'rejection', failure: failure(fault), id };
   return reject(fault, reason, id);
 }

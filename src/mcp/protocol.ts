@@ -11,6 +11,7 @@ import { ModernCodec, type ServerInfo } from './codec-2026-07-28.ts';
 import { discover } from './discover.ts';
 import { readEnvelope } from './envelope.ts';
 import type { Inbound } from './inbound.ts';
+import { isBatch } from './legacy/batch.ts';
 import { LegacyLeg, type LegacyLimits } from './legacy/leg.ts';
 import { logTo } from './log-messages.ts';
 import { paramMismatch } from './param-check.ts';
@@ -22,6 +23,7 @@ import { operate, progressTo } from './tools-call.ts';
 import { LIST_OF, listResult } from './lists.ts';
 import { failedData, isProtocolFailure } from './tool-failure.ts';
 import { traceparentOf, tracestateOf } from './trace.ts';
+import { LEGACY_VERSIONS } from './versions.ts';
 
 export interface ProtocolOptions {
   readonly backend: McpBackend;
@@ -66,6 +68,11 @@ export class Protocol {
 
   post(inbound: Inbound, body: Buffer, answer: Answer): void {
     this.#guarded(inbound, answer, () => {
+      const { protocolVersion } = inbound.headers;
+      if (isBatch(body) && (protocolVersion === undefined || LEGACY_VERSIONS.includes(protocolVersion))) {
+        this.#legacy.batch(inbound, body, answer);
+        return;
+      }
       const classified = classify(inbound.headers, readEnvelope(body));
       switch (classified.kind) {
         case 'call':

@@ -3,11 +3,12 @@
 // Invariant: an id of a session opens nothing: the verified caller must be its owner, else it is 404 as if it had never been.
 import { failure, type FailureCode } from '../../shared/errors.ts';
 import type { Answer } from '../answer.ts';
-import { reject, type Rejection, unsupported } from '../classify.ts';
+import { faulty, reject, type Rejection, unsupported } from '../classify.ts';
 import type { ServerInfo } from '../codec-2026-07-28.ts';
-import { type Envelope, rawAt } from '../envelope.ts';
+import { type Envelope, rawAt, readEnvelope } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
 import { LEGACY_VERSIONS } from '../versions.ts';
+import { Batch, splitBatch } from './batch.ts';
 import { legacyFailed } from './codec.ts';
 import { ByteBudget, EventStore } from './event-store.ts';
 import { type HandlerPorts, installHandlers } from './handlers.ts';
@@ -27,6 +28,7 @@ export interface LegacyOptions extends HandlerPorts {
   refuse(answer: Answer, inbound: Inbound, rejection: Rejection): void;
 }
 
+const BATCHES_IN = '2025-03-26';
 /** The first revision with events that are empty. */
 const PRIMING_SINCE = '2025-11-25';
 
@@ -56,6 +58,26 @@ export class LegacyLeg {
     else {
       const session = this.#find(inbound, answer, envelope.id);
       if (session !== undefined) this.#message(session, inbound, envelope, answer);
+    }
+  }
+
+  /** A body that is an array. Only sessions of the one revision that has batches may send it. */
+  batch(inbound: Inbound, body: Buffer, answer: Answer): void {
+    const session = this.#find(inbound, answer, undefined);
+    if (session === undefined) return;
+    const parts = session.client.protocolVersion === BATCHES_IN ? splitBatch(body) : 'Batches are not supported';
+    if (typeof parts === 'string') {
+      this.#options.refuse(answer, inbound, reject('request_invalid', parts, undefined));
+      return;
+    }
+    const batch = new Batch(answer, parts.length, inbound.correlation);
+    for (const part of parts) {
+      const envelope = readEnvelope(part);
+      const member = batch.member(envelope.id);
+      if ('fault' in envelope) this.#options.refuse(member, inbound, faulty(envelope));
+      else if (envelope.method === 'initialize') {
+        this.#options.refuse(member, inbound, reject('request_invalid', 'initialize stands in no batch', envelope.id));
+      } else this.#message(session, inbound, envelope, member);
     }
   }
 
@@ -164,7 +186,7 @@ export class LegacyLeg {
     const { bytes, id, method, params } = envelope;
     const { transport } = session;
     if (method === undefined) {
-      // An answer to a request of ours: none is sent, so it answers nothing.
+      transport.response(JSON.parse(bytes.toString('utf8')) as object);
       answer.empty(202);
     } else if (id === undefined) {
       const cancelled = params?.get('requestId');
