@@ -12,6 +12,8 @@ import {
   ListToolsRequestSchema,
   McpError,
   ReadResourceRequestSchema,
+  type ServerNotification,
+  type ServerRequest,
 } from '@modelcontextprotocol/sdk/types.js';
 import { FAILURES, type Failure, type FailureCode, failure, publicText } from '../../shared/errors.ts';
 import { textAt } from '../envelope.ts';
@@ -28,6 +30,7 @@ import { errorData } from '../protocol-error.ts';
 import { failedData, isProtocolFailure } from '../tool-failure.ts';
 import { cursorOf } from '../lists.ts';
 import { traceparentOf, tracestateOf } from '../trace.ts';
+import { askingOf } from './asking.ts';
 import { legacyCalled, legacyResult } from './codec.ts';
 import type { Session } from './session.ts';
 import type { Pending } from './transport.ts';
@@ -45,8 +48,8 @@ export function installHandlers(session: Session, ports: HandlerPorts): void {
   const list = (name: ListName, { requestId }: Extra): void => {
     listEntries(ports, name, pendingOf(transport.pendingOf(requestId)));
   };
-  const run = (method: OperationMethod, name: string, { requestId, signal }: Extra): Promise<void> =>
-    runOperation(session, ports, pendingOf(transport.pendingOf(requestId)), method, name, signal);
+  const run = (method: OperationMethod, name: string, extra: Extra): Promise<void> =>
+    runOperation(session, ports, pendingOf(transport.pendingOf(extra.requestId)), method, name, extra);
   const { prompts, resources, completions } = session.capabilities;
   server.setRequestHandler(ListToolsRequestSchema, (_request, extra) => {
     list('tools', extra);
@@ -88,7 +91,7 @@ export function installHandlers(session: Session, ports: HandlerPorts): void {
   }
 }
 
-type Extra = Pick<RequestHandlerExtra<never, never>, 'requestId' | 'signal'>;
+type Extra = Pick<RequestHandlerExtra<ServerRequest, ServerNotification>, 'requestId' | 'sendRequest' | 'signal'>;
 
 /** Undefined where the request was cancelled before its handler began: the SDK sends nothing then. */
 function pendingOf(pending: Pending | undefined): Pending {
@@ -122,8 +125,9 @@ async function runOperation(
   pending: Pending,
   method: OperationMethod,
   name: string,
-  signal: AbortSignal,
+  extra: Extra,
 ): Promise<void> {
+  const { signal } = extra;
   const { answer, envelope, id, inbound } = pending;
   const token = answer.streams ? progressTokenOf(envelope) : undefined;
   const notify = (message: string): void => {
@@ -135,10 +139,11 @@ async function runOperation(
     pending.result = legacyResult(id, requested);
     return;
   }
+  const asking = answer.streams && method !== 'completion/complete' ? askingOf(extra) : undefined;
   const result: OperationResult =
     'code' in requested
       ? { outcome: { status: 'error', failure: requested } }
-      : await operate(ports.backend, callerOf(session, pending, notify), requested, signal, progress);
+      : await operate(ports.backend, callerOf(session, pending, notify), requested, signal, progress, asking);
   if (signal.aborted) {
     cancelBody(result.body);
     return;

@@ -63,6 +63,11 @@ export class DirectTransport implements Transport {
     this.onmessage?.(message as JSONRPCMessage);
   }
 
+  /** The client's answer to a request of the SDK's server; one that answers nothing is dropped there. */
+  response(message: object): void {
+    this.onmessage?.(message as JSONRPCMessage);
+  }
+
   /** The client cancels its request of this id (JSON text): its handler's signal aborts, its exchange ends without an answer. */
   cancel(id: string): void {
     for (const [own, pending] of this.#pending) {
