@@ -11,6 +11,7 @@ import { type Editor, startEditor } from './editor.ts';
 import { addToken, type Proxy } from './proxy.ts';
 
 export const TENANT = 'referee';
+const STDERR_CHARACTERS = 8192;
 const ESTATE = fileURLToPath(new URL('estate', import.meta.url));
 
 export interface Refereed {
@@ -56,9 +57,11 @@ function connect(estate: string, { origin }: Editor): void {
 }
 
 async function start(estate: string): Promise<{ child: ChildProcess; endpoint: string }> {
-  const child = spawn(process.execPath, [cli, 'start', estate, '--port', '0', '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [cli, 'start', estate, '--port', '0', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-STDERR_CHARACTERS)));
   const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
-  if (value === undefined) throw new Error('the server ended without being ready');
+  if (value === undefined) throw new Error(`the server ended without being ready: ${said}`);
   const { tenants } = JSON.parse(value) as { tenants: { id: string; endpoint: string }[] };
   const endpoint = tenants.find(({ id }) => id === TENANT)?.endpoint;
   if (endpoint === undefined) throw new Error('the server does not serve the tenant');

@@ -25,7 +25,8 @@ interface Check {
   readonly errorMessage?: string;
 }
 
-const SUITE = join(root, 'node_modules', '@modelcontextprotocol', 'conformance', 'dist', 'index.js');
+const PACKAGE = join(root, 'node_modules', '@modelcontextprotocol', 'conformance');
+const SUITE = join(PACKAGE, 'dist', 'index.js');
 const EXPECTED = fileURLToPath(new URL('expected-failures.yml', import.meta.url));
 const FOLDER = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/;
 
@@ -34,15 +35,22 @@ export async function runSuite(url: string, revision: Revision): Promise<{ code:
   try {
     const args = ['server', '--url', url, '--requirements', revision, '--expected-failures', EXPECTED, '-o', folder];
     const { code, stderr, stdout } = await program(process.execPath, [SUITE, ...args]);
-    const unscored = new Set([...stdout.matchAll(/^ {2}[✓✗] (\S+) \(/gmu)].map(([, name]) => name));
+    const required = requiredBy(revision);
     const scenarios = readdirSync(folder).flatMap((name) => {
       const scenario = FOLDER.exec(name)?.[1];
-      return scenario === undefined ? [] : [read(scenario, join(folder, name), !unscored.has(scenario))];
+      return scenario === undefined ? [] : [read(scenario, join(folder, name), required.has(scenario))];
     });
     return { code, scenarios, output: stdout + stderr };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The list `server:` of the suite's own file. */
+function requiredBy(revision: Revision): ReadonlySet<string> {
+  const text = readFileSync(join(PACKAGE, 'requirements', `${revision}.yaml`), 'utf8');
+  const list = /^server:\n((?: {2}- \S+\n)+)/m.exec(text)?.[1] ?? '';
+  return new Set([...list.matchAll(/- (\S+)/g)].map(([, name]) => name as string));
 }
 
 function read(name: string, folder: string, scored: boolean): Scenario {
