@@ -27,8 +27,7 @@ export function requireKnown(of: string, definition: unknown, known: ReadonlySet
     if (known.has(key)) continue;
     const ours = OUR_WORD.get(key);
     if (ours !== undefined && known.has(ours)) throw new TypeError(`${of}: use \`${ours}\`, not \`${key}\`.`);
-    if (key === 'name')
-      throw new TypeError(`${of}: leave \`name\` out; it is named by its key in defineToolset({ … }).`);
+    if (key === 'name') throw new TypeError(`${of}: leave \`name\` out; it is named by its key in defineToolset({ … }).`);
     throw new TypeError(`${of}: unknown property \`${key}\`. Known: ${[...known].join(', ')}.`);
   }
 }

@@ -41,7 +41,17 @@ export interface PromptDefinition<A extends TObject, C extends Needs> {
 type TextsOnly<A extends TObject> =
   Static<A> extends { readonly [name: string]: string | undefined } ? unknown : { 'arguments of a prompt are texts': never };
 
-const KEYS = new Set(['title', 'description', 'icons', 'argsSchema', 'complete', 'scopes', 'timeoutMs', 'connections', 'handler']);
+const KEYS = new Set([
+  'title',
+  'description',
+  'icons',
+  'argsSchema',
+  'complete',
+  'scopes',
+  'timeoutMs',
+  'connections',
+  'handler',
+]);
 const NO_ARGUMENTS = Object.freeze(Type.Object({}, { additionalProperties: false }));
 
 /** A prompt. @throws TypeError where the definition reads wrong. */

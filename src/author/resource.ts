@@ -75,7 +75,8 @@ export function defineResource(definition: FixedResource<Needs> | TemplateResour
   if (typeof definition.handler !== 'function') throw new TypeError('defineResource: `handler` must be a function.');
   if ('uriTemplate' in definition) {
     const template = parseUriTemplate(definition.uriTemplate);
-    if (typeof template === 'string') throw new TypeError(`defineResource: the template "${definition.uriTemplate}" ${template}.`);
+    if (typeof template === 'string')
+      throw new TypeError(`defineResource: the template "${definition.uriTemplate}" ${template}.`);
     requireCompletions('defineResource', definition.complete, template.variables);
   }
   return Object.freeze({ ...definition, '~resource': true } as const);

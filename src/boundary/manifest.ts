@@ -72,7 +72,10 @@ const common = {
   timeoutMs: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Connection slots that the handler uses, with the upstream scopes it needs. */
   connections: Type.Optional(
-    Type.Record(Type.String(), Type.Object({ scopes: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false })),
+    Type.Record(
+      Type.String(),
+      Type.Object({ scopes: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false }),
+    ),
   ),
   /** File of the tenant that defines it, relative to the tenant's folder. */
   file: Type.String({ maxLength: 1024 }),

@@ -60,10 +60,7 @@ export function argumentsOf({ args, bytes, params }: Envelope): Uint8Array | Fai
   return failure('arguments_invalid', { path: '', reason: 'must be an object' });
 }
 
-function completionOf(
-  { bytes, params }: Envelope,
-  view: ToolsetView | undefined,
-): Requested | Failure | typeof NO_COMPLETION {
+function completionOf({ bytes, params }: Envelope, view: ToolsetView | undefined): Requested | Failure | typeof NO_COMPLETION {
   const ref = objectAt(bytes, params?.get('ref'));
   const argument = objectAt(bytes, params?.get('argument'));
   const { name, value } = argument ?? {};

@@ -48,7 +48,7 @@ export const FAILURES = {
   resource_unknown: row('input', 400, -32602, 'none', 'There is no such resource.'),
   cursor_invalid: row('input', 400, -32602, 'none', 'The cursor is invalid.'),
   state_invalid: row('input', 400, -32602, 'none', 'The requestState is invalid or has expired. Call again without it.'),
-  arguments_invalid: row('input', 400, -32602, 'fix_arguments', 'The arguments do not fit the input schema of the tool.'),
+  arguments_invalid: row('input', 400, -32602, 'fix_arguments', 'The arguments do not fit the schema of what was called.'),
   // who the client is
   unauthenticated: row('credential', 401, 40100, 'none', 'Authentication is required.'),
   token_invalid: row('credential', 401, 40101, 'none', 'The access token is not valid here.'),

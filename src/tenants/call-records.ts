@@ -23,7 +23,12 @@ export function subjectOf(call: Call): AuditSubject {
 }
 
 /** What the records of an operation other than a tool call are named after. */
-const FAMILY = { prompt: 'prompt', resource: 'resource', complete_prompt: 'completion', complete_resource: 'completion' } as const;
+const FAMILY = {
+  prompt: 'prompt',
+  resource: 'resource',
+  complete_prompt: 'completion',
+  complete_resource: 'completion',
+} as const;
 
 export function requestRecord(call: Call, subject: AuditSubject, args: readonly ArgumentShape[]): AuditEvent {
   const { kind, depth, spec } = call;
@@ -32,7 +37,12 @@ export function requestRecord(call: Call, subject: AuditSubject, args: readonly 
   return { ...common, kind: `${FAMILY[kind]}.request`, name: spec.name };
 }
 
-export function outcomeRecord(call: Call, subject: AuditSubject, outcome: CallOutcome, resultBytes: number | undefined): AuditEvent {
+export function outcomeRecord(
+  call: Call,
+  subject: AuditSubject,
+  outcome: CallOutcome,
+  resultBytes: number | undefined,
+): AuditEvent {
   const { kind, spec } = call;
   const common = {
     ...subject,

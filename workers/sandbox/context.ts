@@ -60,7 +60,7 @@ export class Context implements ToolContext<Record<string, Need>> {
 
   get connections(): Record<string, Connection> {
     if (this.#connections === undefined) {
-      const slots = Object.keys(this.#run.tool.definition.connections ?? {});
+      const slots = Object.keys(this.#run.target.connections);
       const { resultBytes } = this.#run.limits;
       this.#connections = Object.freeze(
         Object.fromEntries(slots.map((slot) => [slot, createConnection(slot, this.#ask, resultBytes)])),

@@ -13,7 +13,7 @@ import { Context, runOf } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import { codedFailure, failureOf } from './failures.ts';
 import { manifestOf } from './manifest.ts';
-import { type Answer, answerOf } from './result.ts';
+import type { Answer } from './result.ts';
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -70,9 +70,11 @@ export class ToolsThread implements Runtime {
     if (this.#bundle === undefined) {
       return this.#loaded.then((loaded) => (loaded.ok ? this.call(task) : refused(loaded.failure)));
     }
-    const tool = this.#bundle.named(task.operation.name);
-    if (tool?.definition.handler === undefined) return refused(failure('tool_unknown'));
-    const run = new CallRun(task.call, tool, this.#bundle, task.context, this.#limits, this.#exchange);
+    const target = this.#bundle.find(task.operation);
+    // The supervisor has found it in the manifest of this very bundle.
+    if (target === undefined)
+      return refused(failure('toolset_broken', { detail: `there is no ${task.operation.kind} of that name` }));
+    const run = new CallRun(task.call, target, this.#bundle, task.context, this.#limits, this.#exchange);
     this.#runs.set(run.id, run);
     const answer = this.#current.run(new Context(run), this.#begin, run, task.body);
     if (!(answer instanceof Promise)) this.#runs.delete(run.id);
@@ -97,13 +99,13 @@ export class ToolsThread implements Runtime {
   }
 
   #begin = (run: CallRun, text: Uint8Array): Answer | Promise<Answer> => {
-    const { definition } = run.tool;
+    const { target } = run;
     let returned: unknown;
     try {
       const parsed = parseArguments(text);
-      const args = parsed.ok ? run.tool.argumentCheck(parsed.value) : parsed;
+      const args = parsed.ok ? target.check(parsed.value) : parsed;
       if (!args.ok) return run.end(refused(failure('arguments_invalid', { path: args.path, reason: args.reason })));
-      returned = definition.handler?.(args.value, this.context() as Context);
+      returned = target.invoke(args.value, this.context() as Context);
       if (!isThenable(returned)) return run.end(this.#answer(run, returned));
     } catch (error) {
       return run.end(refused(failureOf(error)));
@@ -129,8 +131,8 @@ export class ToolsThread implements Runtime {
     }
   }
 
-  #answer({ tool, limits }: CallRun, value: unknown): Answer {
-    return answerOf(value, tool.resultCheck, limits.resultBytes);
+  #answer({ target, limits }: CallRun, value: unknown): Answer {
+    return target.answer(value, limits.resultBytes);
   }
 }
 
