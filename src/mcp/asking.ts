@@ -13,8 +13,10 @@ export function roundsOf({ bytes, params }: Envelope): Asking | Failure {
   const carried = params?.get('requestState');
   const answers = objectAt(bytes, given);
   const state = textAt(bytes, carried);
-  if (given !== undefined && answers === undefined) return failure('params_invalid', { message: 'params.inputResponses is not an object.' });
-  if (carried !== undefined && state === undefined) return failure('params_invalid', { message: 'params.requestState is not a string.' });
+  if (given !== undefined && answers === undefined)
+    return failure('params_invalid', { message: 'params.inputResponses is not an object.' });
+  if (carried !== undefined && state === undefined)
+    return failure('params_invalid', { message: 'params.requestState is not a string.' });
   return { era: 'rounds', answers, state };
 }
 

@@ -43,7 +43,10 @@ export function formSchema(schema: unknown): FormSchema | string {
     properties.push([name, known]);
   }
   const required = schema['required'];
-  if (required !== undefined && !(isTexts(required) && required.every((name) => Object.hasOwn(schema['properties'] as object, name)))) {
+  if (
+    required !== undefined &&
+    !(isTexts(required) && required.every((name) => Object.hasOwn(schema['properties'] as object, name)))
+  ) {
     return '`required` names a field that is not there';
   }
   const form = { type: 'object', properties: Object.fromEntries(properties) } as const;
@@ -62,7 +65,8 @@ function knownField(field: JsonObject): JsonObject | string {
   }
   if (type === 'array') {
     const choices = isObject(typed['items']) ? choicesOf(typed['items']) : undefined;
-    if (choices === undefined) return 'is a list of something else than choices; use items with `enum`, or `anyOf` of titled constants';
+    if (choices === undefined)
+      return 'is a list of something else than choices; use items with `enum`, or `anyOf` of titled constants';
   } else if ((typed['enum'] !== undefined || typed['oneOf'] !== undefined) && choicesOf(typed) === undefined) {
     return 'has choices that are not texts, or too many';
   }
@@ -80,7 +84,10 @@ function withType(field: JsonObject): JsonObject {
   if (choices.every((choice) => choice['title'] === undefined)) {
     return { type: 'string', ...rest, enum: choices.map((choice) => choice['const'] as string) };
   }
-  const titled = choices.map((choice) => ({ const: choice['const'] as string, title: String(choice['title'] ?? choice['const']) }));
+  const titled = choices.map((choice) => ({
+    const: choice['const'] as string,
+    title: String(choice['title'] ?? choice['const']),
+  }));
   return { type: 'string', ...rest, oneOf: titled };
 }
 
@@ -148,7 +155,8 @@ function textFault(field: JsonObject, value: Json): string | undefined {
 
 function listFault(field: JsonObject, value: Json): string | undefined {
   const choices = isObject(field['items']) ? choicesOf(field['items']) : undefined;
-  if (!isTexts(value) || value.length > CHOICES || !value.every((one) => choices?.includes(one))) return 'must be a list of the choices';
+  if (!isTexts(value) || value.length > CHOICES || !value.every((one) => choices?.includes(one)))
+    return 'must be a list of the choices';
   const { minItems, maxItems } = field;
   if (typeof minItems === 'number' && value.length < minItems) return `must have at least ${minItems} entries`;
   return typeof maxItems === 'number' && value.length > maxItems ? `must have at most ${maxItems} entries` : undefined;

@@ -4,7 +4,12 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+  ToolListChangedNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 
 export const CLIENTS = ['sdk 1.32', 'client 2.4 default', 'client 2.4 auto', 'client 2.4 pinned'] as const;
 export type ClientKind = (typeof CLIENTS)[number];
@@ -32,18 +37,38 @@ export interface TestClient extends AsyncDisposable {
   end(): Promise<void>;
 }
 
+/** What the user, the model and the disk of a client answer; each that is there is declared as a capability. */
+export interface ClientAnswers {
+  elicit?(params: { message: string; requestedSchema: any }): { action: 'accept' | 'decline' | 'cancel'; content?: any };
+  sample?(params: any): any;
+  roots?(): { uri: string; name?: string }[];
+}
+
+function capabilitiesOf({ elicit, sample, roots }: ClientAnswers): Record<string, object> {
+  return { ...(elicit && { elicitation: {} }), ...(sample && { sampling: {} }), ...(roots && { roots: {} }) };
+}
+
 const INFO = { name: 'scenario', version: '1.2.3' };
 
 function bearer(token: string | undefined): RequestInit {
   return token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
 }
 
-export async function connectClient(kind: ClientKind, url: string, token: string | undefined): Promise<TestClient> {
-  return kind === 'sdk 1.32' ? legacyClient(url, token) : modernClient(kind, url, token);
+export async function connectClient(
+  kind: ClientKind,
+  url: string,
+  token: string | undefined,
+  answers: ClientAnswers = {},
+): Promise<TestClient> {
+  return kind === 'sdk 1.32' ? legacyClient(url, token, answers) : modernClient(kind, url, token, answers);
 }
 
-async function legacyClient(url: string, token: string | undefined): Promise<TestClient> {
-  const client = new LegacyClient(INFO);
+async function legacyClient(url: string, token: string | undefined, answers: ClientAnswers): Promise<TestClient> {
+  const client = new LegacyClient(INFO, { capabilities: capabilitiesOf(answers) });
+  const { elicit, sample, roots } = answers;
+  if (elicit !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => elicit(params as never));
+  if (sample !== undefined) client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => sample(params));
+  if (roots !== undefined) client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots() }));
   const transport = new LegacyTransport(new URL(url), { requestInit: bearer(token) });
   await client.connect(transport as unknown as Transport);
   return {
@@ -58,9 +83,18 @@ async function legacyClient(url: string, token: string | undefined): Promise<Tes
   };
 }
 
-async function modernClient(kind: ClientKind, url: string, token: string | undefined): Promise<TestClient> {
+async function modernClient(
+  kind: ClientKind,
+  url: string,
+  token: string | undefined,
+  answers: ClientAnswers,
+): Promise<TestClient> {
   const mode = kind === 'client 2.4 default' ? 'legacy' : kind === 'client 2.4 auto' ? 'auto' : { pin: '2026-07-28' };
-  const client = new ModernClient(INFO, { versionNegotiation: { mode } });
+  const client = new ModernClient(INFO, { capabilities: capabilitiesOf(answers), versionNegotiation: { mode } });
+  const { elicit, sample, roots } = answers;
+  if (elicit !== undefined) client.setRequestHandler('elicitation/create', ({ params }) => elicit(params as never));
+  if (sample !== undefined) client.setRequestHandler('sampling/createMessage', ({ params }) => sample(params));
+  if (roots !== undefined) client.setRequestHandler('roots/list', () => ({ roots: roots() }));
   const transport = new ModernTransport(new URL(url), { requestInit: bearer(token) });
   await client.connect(transport);
   return {

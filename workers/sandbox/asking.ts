@@ -33,7 +33,10 @@ export function createAsking(ask: Ask): Asking {
     async elicit<S extends TObject>(key: string, request: { message: string; schema: S }): Promise<Elicited<S>> {
       const requestedSchema = formSchema(JSON.parse(JSON.stringify(request.schema)));
       if (typeof requestedSchema === 'string') throw new TypeError(`ctx.elicit: ${requestedSchema}.`);
-      return question('ctx.elicit', 'elicit', key, { message: String(request.message).slice(0, MESSAGE_CHARACTERS), requestedSchema });
+      return question('ctx.elicit', 'elicit', key, {
+        message: String(request.message).slice(0, MESSAGE_CHARACTERS),
+        requestedSchema,
+      });
     },
     async sample(key: string, params: SampleRequest): Promise<Sampled> {
       if (!Array.isArray(params?.messages) || params.messages.length === 0 || !Number.isSafeInteger(params.maxTokens)) {

@@ -19,11 +19,18 @@ export function askingOf({ sendRequest, signal }: Extra): Asking {
     async ask({ method, params }: ClientQuestion, stopped) {
       try {
         const request = { method, params } as unknown as ServerRequest;
-        const result: unknown = await sendRequest(request, ResultSchema, { timeout: NEVER_MS, signal: AbortSignal.any([signal, stopped]) });
+        const result: unknown = await sendRequest(request, ResultSchema, {
+          timeout: NEVER_MS,
+          signal: AbortSignal.any([signal, stopped]),
+        });
         return { result };
       } catch (error) {
         const refused = error instanceof McpError && error.code === METHOD_NOT_FOUND;
-        return { failure: refused ? failure('elicit_unsupported') : failure('answer_invalid', { message: 'The client could not answer.' }) };
+        return {
+          failure: refused
+            ? failure('elicit_unsupported')
+            : failure('answer_invalid', { message: 'The client could not answer.' }),
+        };
       }
     },
   };

@@ -45,7 +45,11 @@ function unfit(why: string): Failure {
 }
 
 /** As the `requiredCapabilities` of the protocol. `elicitation: {}` means forms (2025-11-25). */
-function missingCapability(kind: AskKind, params: JsonObject, { elicitation, sampling, roots }: Capabilities): JsonObject | undefined {
+function missingCapability(
+  kind: AskKind,
+  params: JsonObject,
+  { elicitation, sampling, roots }: Capabilities,
+): JsonObject | undefined {
   switch (kind) {
     case 'elicit': {
       const forms = isObject(elicitation) && ('form' in elicitation || !('url' in elicitation));
@@ -79,14 +83,17 @@ export function readAnswer({ kind, params }: Question, result: unknown): JsonObj
       if (role !== 'user' && role !== 'assistant') return invalid('/role', 'must be user or assistant');
       if (typeof model !== 'string') return invalid('/model', 'must be a text');
       const blocks = Array.isArray(content) ? content : [content];
-      if (!blocks.every((block) => isObject(block) && typeof block['type'] === 'string')) return invalid('/content', 'must be content');
+      if (!blocks.every((block) => isObject(block) && typeof block['type'] === 'string'))
+        return invalid('/content', 'must be content');
       const sampled = { role, content: content as Json, model };
       return typeof stopReason === 'string' ? { ...sampled, stopReason } : sampled;
     }
     case 'roots': {
       const { roots } = result;
       if (!Array.isArray(roots) || roots.length > ROOTS) return invalid('/roots', `must be a list of at most ${ROOTS}`);
-      return roots.every((root) => isObject(root) && typeof root['uri'] === 'string') ? { roots } : invalid('/roots', 'must have URIs');
+      return roots.every((root) => isObject(root) && typeof root['uri'] === 'string')
+        ? { roots }
+        : invalid('/roots', 'must have URIs');
     }
     default:
       return kind satisfies never;
@@ -94,7 +101,9 @@ export function readAnswer({ kind, params }: Question, result: unknown): JsonObj
 }
 
 function invalid(path: string, reason: string): Failure {
-  return failure('answer_invalid', { message: `The client's answer does not fit what it was asked: ${path === '' ? 'it' : path} ${reason}.` });
+  return failure('answer_invalid', {
+    message: `The client's answer does not fit what it was asked: ${path === '' ? 'it' : path} ${reason}.`,
+  });
 }
 
 function isObject(value: unknown): value is JsonObject {

@@ -97,7 +97,13 @@ export class Rounds {
     return known.body === undefined ? { reply } : { reply, body: known.body };
   }
 
-  async #ask(call: Call, track: Track, place: Omit<Entry, 'reply' | 'body'>, ask: AskRequest, body: Uint8Array): Promise<Replied> {
+  async #ask(
+    call: Call,
+    track: Track,
+    place: Omit<Entry, 'reply' | 'body'>,
+    ask: AskRequest,
+    body: Uint8Array,
+  ): Promise<Replied> {
     if (isUnsafe(call)) return refused(failure('elicit_after_effect'));
     const question = questionOf(ask, body, this.#root.caller.client.capabilities);
     if (isFailure(question)) return refused(question);
@@ -121,7 +127,10 @@ export class Rounds {
   #track(path: string): Track {
     let track = this.#tracks.get(path);
     if (track === undefined) {
-      track = new Track(path, this.#known.filter((entry) => entry.path === path));
+      track = new Track(
+        path,
+        this.#known.filter((entry) => entry.path === path),
+      );
       this.#tracks.set(path, track);
     }
     return track;
@@ -144,7 +153,8 @@ export class Rounds {
   #waits(path: string): boolean {
     const track = this.#tracks.get(path);
     if (track === undefined || track.open.size === 0) return false;
-    for (const [at, { kind }] of track.open) if (kind === 'live' || (kind === 'call' && !this.#waits(`${path}.${at}`))) return false;
+    for (const [at, { kind }] of track.open)
+      if (kind === 'live' || (kind === 'call' && !this.#waits(`${path}.${at}`))) return false;
     return true;
   }
 
