@@ -38,8 +38,9 @@ export interface PromptDefinition<A extends TObject, C extends Needs> {
   handler(args: Static<A>, ctx: ToolContext<C>): Awaitable<PromptReturned>;
 }
 
-type TextsOnly<A extends TObject> =
-  Static<A> extends { readonly [name: string]: string | undefined } ? unknown : { 'arguments of a prompt are texts': never };
+type TextsOnly<A extends TObject> = [Static<A>[keyof Static<A>]] extends [string | undefined]
+  ? unknown
+  : { 'arguments of a prompt are texts': never };
 
 const KEYS = new Set([
   'title',

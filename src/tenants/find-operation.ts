@@ -3,22 +3,14 @@
 // Invariant: without a toolset everything is unknown; what needs scopes that the caller lacks is never given out.
 import { mayUse } from '../auth/policy.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { OperationKind } from '../boundary/operation.ts';
+import { UNKNOWN_OPERATION } from '../boundary/operation.ts';
 import type { Asked } from '../mcp/ports.ts';
-import { type Failure, failure, type FailureCode } from '../shared/errors.ts';
+import { type Failure, failure } from '../shared/errors.ts';
 import type { Runnable, Toolset } from './tenant.ts';
-
-const UNKNOWN: Record<OperationKind, FailureCode> = {
-  tool: 'tool_unknown',
-  prompt: 'prompt_unknown',
-  resource: 'resource_unknown',
-  complete_prompt: 'prompt_unknown',
-  complete_resource: 'resource_unknown',
-};
 
 export function findOperation(toolset: Toolset | undefined, principal: Principal, asked: Asked): Runnable | Failure {
   const spec = toolset === undefined ? undefined : lookUp(toolset, asked);
-  if (spec === undefined) return failure(UNKNOWN[asked.kind]);
+  if (spec === undefined) return failure(UNKNOWN_OPERATION[asked.kind]);
   return mayUse(principal, spec.scopes) ? spec : failure('scope_insufficient', { data: { scopes: [...(spec.scopes ?? [])] } });
 }
 

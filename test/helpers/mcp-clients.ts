@@ -33,8 +33,22 @@ export interface TestClient extends AsyncDisposable {
   /** 2025 era only. */
   ping(): Promise<unknown>;
   onListChanged(then: () => void): void;
+  /** The package's own client, for what is the same in all of them. */
+  readonly sdk: SdkClient;
   /** Ends the session, where the era has one. */
   end(): Promise<void>;
+}
+
+/** Prompts, resources and completions: methods of this form in both packages. */
+export interface SdkClient {
+  getServerCapabilities(): any;
+  listTools(params?: object): Promise<any>;
+  listPrompts(params?: object): Promise<any>;
+  getPrompt(params: { name: string; arguments?: Record<string, string> }): Promise<any>;
+  listResources(params?: object): Promise<any>;
+  listResourceTemplates(params?: object): Promise<any>;
+  readResource(params: { uri: string }): Promise<any>;
+  complete(params: any): Promise<any>;
 }
 
 /** What the user, the model and the disk of a client answer; each that is there is declared as a capability. */
@@ -77,6 +91,7 @@ async function legacyClient(url: string, token: string | undefined, answers: Cli
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, undefined, options)) as CallResult,
     ping: () => client.ping(),
+    sdk: client as SdkClient,
     onListChanged: (then) => client.setNotificationHandler(ToolListChangedNotificationSchema, then),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),
@@ -103,6 +118,7 @@ async function modernClient(
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, options)) as CallResult,
     ping: () => client.ping(),
+    sdk: client as SdkClient,
     onListChanged: (then) => client.setNotificationHandler('notifications/tools/list_changed', then),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),

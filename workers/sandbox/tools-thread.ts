@@ -4,6 +4,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Log, Runtime } from '../../src/author/context.ts';
 import type { Assignment, CancelReason, PoolLimits } from '../../src/boundary/frames.ts';
+import { UNKNOWN_OPERATION } from '../../src/boundary/operation.ts';
 import type { CallTask, DescribeResult, LoadResult } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import { parseArguments } from '../arguments.ts';
@@ -71,9 +72,7 @@ export class ToolsThread implements Runtime {
       return this.#loaded.then((loaded) => (loaded.ok ? this.call(task) : refused(loaded.failure)));
     }
     const target = this.#bundle.find(task.operation);
-    // The supervisor has found it in the manifest of this very bundle.
-    if (target === undefined)
-      return refused(failure('toolset_broken', { detail: `there is no ${task.operation.kind} of that name` }));
+    if (target === undefined) return refused(failure(UNKNOWN_OPERATION[task.operation.kind]));
     const run = new CallRun(task.call, target, this.#bundle, task.context, this.#limits, this.#exchange);
     this.#runs.set(run.id, run);
     const answer = this.#current.run(new Context(run), this.#begin, run, task.body);

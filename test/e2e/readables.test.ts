@@ -1,0 +1,219 @@
+// Prompts, resources, templates, completions and content of all kinds, through the whole server, with the real clients of both eras.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { CLIENTS, connectClient, MODERN_CLIENTS } from '../helpers/mcp-clients.ts';
+import { rpc } from '../helpers/mcp-wire.ts';
+import { serve } from '../helpers/runtime.ts';
+
+const IMPORTS = `import { definePrompt, defineResource, defineTool, defineToolset, ToolError, Type } from 'leasehold';\n`;
+const PNG = 'iVBORw0KGgo=';
+const SOURCE = `${IMPORTS}
+const icons = [{ src: 'https://acme.example/i.png', sizes: ['48x48'] }];
+const Data = { $schema: 'https://json-schema.org/draft/2020-12/schema' };
+export default defineToolset({
+  instructions: 'Use with care.',
+  tools: {
+    blocks: defineTool({ description: 'all kinds', title: 'All', icons, handler: () => [
+      { type: 'text', text: 'one', annotations: { audience: ['user'], priority: 0.5, lastModified: '2026-01-01T00:00:00Z' } },
+      { type: 'image', data: new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), mimeType: 'image/png' },
+      { type: 'audio', data: 'AAAA', mimeType: 'audio/wav' },
+      { type: 'resource_link', uri: 'docs://readme', name: 'readme', title: 'Read me', size: 5, icons },
+      { type: 'resource', resource: { uri: 'docs://x', mimeType: 'text/plain', text: 'x' } },
+      { type: 'resource', resource: { uri: 'docs://y', blob: new Uint8Array([1, 2]) } },
+    ] }),
+    badblock: defineTool({ description: 'no kind', handler: () => [{ type: 'video', data: 'x' }] as never }),
+    schema: defineTool({ description: 'schema', inputSchema: Type.Object({ a: Type.Ref('#/$defs/x') }, { ...Data, $defs: { x: { type: 'string', minLength: 1 } }, additionalProperties: false }), handler: () => 'ok' }),
+  },
+  prompts: {
+    greet: definePrompt({ title: 'Greet', description: 'Greets', icons, handler: () => 'Say hello' }),
+    write: definePrompt({
+      description: 'Writes',
+      argsSchema: Type.Object({ style: Type.String({ title: 'Style', description: 'How' }), topic: Type.Optional(Type.String()) }),
+      complete: { style: ['formal', 'friendly', 'funny'], topic: (value, given, ctx) => [value + ':' + (given.style ?? '-') + ':' + ctx.subject] },
+      handler: async ({ style, topic }, ctx) => [
+        { role: 'user', content: style + '/' + topic + '/' + ctx.tenant },
+        { role: 'assistant', content: { type: 'image', data: '${PNG}', mimeType: 'image/png' } },
+        { role: 'user', content: { type: 'resource', resource: { uri: 'docs://readme', mimeType: 'text/plain', text: await ctx.call('blocks', {}).then(() => 'called') } } },
+      ],
+    }),
+    fails: definePrompt({ description: 'Fails', handler: () => { throw new ToolError('not today', { code: 'closed' }); } }),
+    masked: definePrompt({ description: 'Fails', handler: () => { throw new Error('internal 4711'); } }),
+    secret: definePrompt({ description: 'Scoped', scopes: ['prompts:secret'], handler: () => 'secret' }),
+    wrong: definePrompt({ description: 'Wrong', handler: () => ({ role: 'system', content: 'x' }) as never }),
+    stuck: definePrompt({ description: 'Never', timeoutMs: 300, handler: () => new Promise<string>(() => {}) }),
+  },
+  resources: {
+    readme: defineResource({ uri: 'docs://readme', title: 'Read me', description: 'Text', mimeType: 'text/markdown', annotations: { priority: 1 }, icons, size: 7, handler: () => '# Hello' }),
+    logo: defineResource({ uri: 'docs://logo', description: 'Bytes', mimeType: 'image/png', handler: () => new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]) }),
+    parts: defineResource({ uri: 'docs://parts', description: 'Parts', handler: () => [{ text: 'a' }, { uri: 'docs://parts/b', mimeType: 'application/json', text: '{}' }, { blob: new Uint8Array([0]) }] }),
+    user: defineResource({
+      uriTemplate: 'users://{id}/posts/{post}{?lang}',
+      description: 'Posts',
+      complete: { id: async (value) => Array.from({ length: 150 }, (_, n) => value + n) },
+      handler: ({ uri, params }) => (params.id === 'nobody' ? undefined : JSON.stringify({ uri, ...params })),
+    }),
+    secret: defineResource({ uri: 'docs://secret', description: 'Scoped', scopes: ['docs:secret'], handler: () => 'secret' }),
+    unfit: defineResource({ uri: 'docs://unfit', description: 'Unfit', handler: () => ({ json: 1 }) as never }),
+  },
+});
+`;
+const BARE = `${IMPORTS}export default defineToolset({ tools: { only: defineTool({ description: 'only', handler: () => 'x' }) } });\n`;
+
+async function failing(promise: Promise<unknown>): Promise<{ code: number; message: string; data: any }> {
+  return promise.then(
+    () => ({ code: 0, message: 'nothing failed', data: undefined }),
+    (error: { code: number; message: string; data: any }) => error,
+  );
+}
+
+t.test('every client reads the same', async (t) => {
+  const served = await serve(t, { tenants: { acme: { tools: { 'a.ts': SOURCE } }, globex: { tools: { 'b.ts': BARE } } } });
+  for (const kind of CLIENTS) {
+    await t.test(kind, async (t) => {
+      const isModern = MODERN_CLIENTS.includes(kind);
+      await using client = await connectClient(kind, served.endpoint('acme'), served.token('acme', 'ada', ['base']));
+      const { sdk } = client;
+      t.match(sdk.getServerCapabilities(), { tools: {}, prompts: { listChanged: true }, resources: { listChanged: true }, completions: {} });
+
+      const { prompts } = await sdk.listPrompts();
+      t.strictSame(prompts.map((prompt: any) => prompt.name), ['fails', 'greet', 'masked', 'stuck', 'write', 'wrong']);
+      t.match(prompts[1], { title: 'Greet', icons: [{ src: 'https://acme.example/i.png' }], arguments: [] });
+      t.strictSame(prompts[4].arguments, [
+        { name: 'style', title: 'Style', description: 'How', required: true },
+        { name: 'topic', required: false },
+      ]);
+      const greet = await sdk.getPrompt({ name: 'greet' });
+      t.strictSame(greet.messages, [{ role: 'user', content: { type: 'text', text: 'Say hello' } }]);
+      t.equal(greet.description, 'Greets');
+      const written = await sdk.getPrompt({ name: 'write', arguments: { style: 'formal', topic: 'tea' } });
+      t.equal(written.messages[0].content.text, 'formal/tea/acme');
+      t.strictSame(written.messages[1], { role: 'assistant', content: { type: 'image', data: PNG, mimeType: 'image/png' } });
+      t.equal(written.messages[2].content.resource.text, 'called');
+      t.match(await failing(sdk.getPrompt({ name: 'write' })), { code: -32602, data: { nextAction: { do: 'fix_arguments', path: '/style' } } });
+      t.match(await failing(sdk.getPrompt({ name: 'nothing' })), { code: -32602 });
+      t.match(await failing(sdk.getPrompt({ name: 'fails' })), { code: 50201, message: /not today/, data: { toolCode: 'closed' } });
+      const masked = await failing(sdk.getPrompt({ name: 'masked' }));
+      t.equal(masked.code, 50202);
+      t.notMatch(JSON.stringify([masked.message, masked.data]), /4711/);
+      t.match(await failing(sdk.getPrompt({ name: 'wrong' })), { code: 50203 });
+      t.match(await failing(sdk.getPrompt({ name: 'stuck' })), { code: 50101 });
+
+      const { resources } = await sdk.listResources();
+      t.strictSame(resources.map((resource: any) => resource.uri), ['docs://logo', 'docs://parts', 'docs://readme', 'docs://unfit']);
+      t.match(resources[2], { name: 'readme', title: 'Read me', mimeType: 'text/markdown', size: 7, annotations: { priority: 1 } });
+      const { resourceTemplates } = await sdk.listResourceTemplates();
+      t.match(resourceTemplates, [{ name: 'user', uriTemplate: 'users://{id}/posts/{post}{?lang}' }]);
+      t.strictSame((await sdk.readResource({ uri: 'docs://readme' })).contents, [{ uri: 'docs://readme', mimeType: 'text/markdown', text: '# Hello' }]);
+      t.strictSame((await sdk.readResource({ uri: 'docs://logo' })).contents, [{ uri: 'docs://logo', mimeType: 'image/png', blob: PNG }]);
+      t.strictSame((await sdk.readResource({ uri: 'docs://parts' })).contents, [
+        { uri: 'docs://parts', mimeType: 'text/plain', text: 'a' },
+        { uri: 'docs://parts/b', mimeType: 'application/json', text: '{}' },
+        { uri: 'docs://parts', mimeType: 'application/octet-stream', blob: 'AA==' },
+      ]);
+      const uri = 'users://a%20b/posts/7?lang=d%C3%A9';
+      const read = await sdk.readResource({ uri });
+      t.strictSame(JSON.parse(read.contents[0].text), { uri, id: 'a b', post: '7', lang: 'dé' });
+      for (const missing of ['docs://nothing', 'users://nobody/posts/1', 'users://a/b/posts/1']) {
+        t.match(await failing(sdk.readResource({ uri: missing })), { code: isModern ? -32602 : -32002, data: { uri: missing } });
+      }
+      t.match(await failing(sdk.readResource({ uri: 'docs://unfit' })), { code: 50203 });
+
+      const complete = (ref: object, name: string, value: string, given?: Record<string, string>) =>
+        sdk.complete({ ref, argument: { name, value }, ...(given === undefined ? {} : { context: { arguments: given } }) });
+      const prompt = { type: 'ref/prompt', name: 'write' };
+      const template = { type: 'ref/resource', uri: 'users://{id}/posts/{post}{?lang}' };
+      t.strictSame((await complete(prompt, 'style', 'F')).completion.values, ['formal', 'friendly', 'funny']);
+      t.strictSame((await complete(prompt, 'style', 'fu')).completion.values, ['funny']);
+      t.strictSame((await complete(prompt, 'topic', 'te', { style: 'formal' })).completion.values, ['te:formal:ada']);
+      const many = (await complete(template, 'id', 'u')).completion;
+      t.match(many, { total: 150, hasMore: true });
+      t.equal(many.values.length, 100);
+      t.strictSame((await complete(template, 'post', 'u')).completion.values, [], 'nobody completes it');
+      t.match(await failing(complete(template, 'nothing', 'u')), { code: -32602 });
+      t.match(await failing(complete({ type: 'ref/prompt', name: 'nothing' }, 'x', 'u')), { code: -32602 });
+      t.match(await failing(complete({ type: 'ref/resource', uri: 'users://{id}' }, 'id', 'u')), { code: -32602 });
+
+      const blocks = (await client.call('blocks', {})).content as any[];
+      t.strictSame(blocks.map((block) => block.type), ['text', 'image', 'audio', 'resource_link', 'resource', 'resource']);
+      t.strictSame(blocks[0].annotations, { audience: ['user'], priority: 0.5, lastModified: '2026-01-01T00:00:00Z' });
+      t.equal(blocks[1].data, PNG);
+      t.match(blocks[3], { title: 'Read me', size: 5 });
+      t.equal(blocks[5].resource.blob, 'AQI=');
+      t.match(await client.call('badblock', {}), { isError: true, _meta: { 'leasehold/error': { code: 'result_invalid' } } });
+
+      await using bare = await connectClient(kind, served.endpoint('globex'), served.token('globex'));
+      const capabilities = bare.sdk.getServerCapabilities();
+      t.strictSame([capabilities.prompts, capabilities.resources, capabilities.completions], [undefined, undefined, undefined]);
+    });
+  }
+  const other = await connectClient('client 2.4 pinned', served.endpoint('acme'), served.token('acme', 'eve', ['prompts:secret', 'docs:secret']));
+  t.ok((await other.sdk.listPrompts()).prompts.some((prompt: any) => prompt.name === 'secret'));
+  t.equal((await other.sdk.readResource({ uri: 'docs://secret' })).contents[0].text, 'secret');
+  await other[Symbol.asyncDispose]();
+
+  const records = await served.audit('acme');
+  const requested = records.find((record) => record.kind === 'prompt.request' && record.name === 'write');
+  t.strictSame(requested.args.map((arg: any) => arg.name), ['style', 'topic']);
+  t.ok(records.some((record) => record.kind === 'prompt.outcome' && record.name === 'fails' && record.code === 'tool_error'));
+  t.ok(records.some((record) => record.kind === 'resource.outcome' && record.name === 'readme' && record.outcome === 'ok'));
+  t.ok(records.some((record) => record.kind === 'completion.request' && record.name === 'user'));
+  t.ok(records.some((record) => record.kind === 'call.request' && record.tool === 'blocks' && record.depth === 1 && record.parent !== undefined));
+  t.notMatch(JSON.stringify(records), /a%20b|te:formal|users:\/\//, 'no values');
+});
+
+t.test('the wire of 2026-07-28', async (t) => {
+  const served = await serve(t, { tenants: { acme: { tools: { 'a.ts': SOURCE } } } });
+  const url = served.endpoint('acme');
+  const token = served.token('acme', 'ada', ['base']);
+  for (const [method, member] of [
+    ['prompts/list', 'prompts'],
+    ['resources/list', 'resources'],
+    ['resources/templates/list', 'resourceTemplates'],
+  ] as const) {
+    const { json } = await rpc(url, token, method);
+    t.match(json, { result: { resultType: 'complete', ttlMs: Number, cacheScope: 'private' } });
+    t.ok(Array.isArray((json as any).result[member]));
+    t.match((await rpc(url, token, method, { cursor: 'x' })).json, { error: { code: -32602 } });
+  }
+  const read = (await rpc(url, token, 'resources/read', { uri: 'docs://readme' })).json as any;
+  t.match(read.result, { resultType: 'complete', ttlMs: 0, cacheScope: 'private' });
+  t.match((await rpc(url, token, 'prompts/get', { name: 'greet' })).json, { result: { resultType: 'complete' } });
+  t.match((await rpc(url, token, 'resources/read', {})).json, { error: { code: -32602 } });
+  t.match((await rpc(url, token, 'completion/complete', { ref: 1, argument: { name: 'x', value: 'y' } })).json, { error: { code: -32602 } });
+  t.match((await rpc(url, token, 'completion/complete', { ref: { type: 'ref/prompt', name: 'write' } })).json, { error: { code: -32602 } });
+  const scoped = await rpc(url, token, 'prompts/get', { name: 'secret' });
+  t.equal(scoped.status, 403);
+  t.match(scoped.headers.get('www-authenticate'), /prompts:secret/);
+  const schema = (await rpc(url, token, 'tools/list')).json as any;
+  t.strictSame(schema.result.tools.find((tool: any) => tool.name === 'schema').inputSchema, {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $defs: { x: { type: 'string', minLength: 1 } },
+    additionalProperties: false,
+    type: 'object',
+    required: ['a'],
+    properties: { a: { $ref: '#/$defs/x' } },
+  });
+});
+
+t.test('what is declared twice or wrong is refused, and the old keeps serving', async (t) => {
+  const served = await serve(t, { tenants: { acme: { tools: { 'a.ts': BARE } } } });
+  const problem = async (source: string): Promise<string> => {
+    const before = served.runtime.registry.get('acme')?.problems;
+    writeFileSync(join(served.estate, 'tenants/acme/tools/a.ts'), `${IMPORTS}${source}`);
+    for (let tries = 0; tries < 200; tries += 1) {
+      const { problems = [] } = served.runtime.registry.get('acme') ?? {};
+      if (problems !== before && problems.length > 0) return problems.map((one) => one.reason).join('\n');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return 'no problem came';
+  };
+  const resource = (of: string) => `defineResource({ ${of}, description: 'x', handler: () => 'x' })`;
+  t.match(await problem(`export default defineToolset({ resources: { a: ${resource("uri: 'x://y'")}, b: ${resource("uri: 'x://y'")} } });`), /the URI x:\/\/y stands twice/);
+  t.match(await problem(`export default defineToolset({ resources: { a: ${resource("uriTemplate: 'x://{a}{b}'")} } });`), /two variables without text/);
+  t.match(await problem(`export default defineToolset({ resources: { 'a b': ${resource("uri: 'x://y'")} } });`), /a name that clients refuse/);
+  t.match(await problem(`export default defineToolset({ resources: { a: ${resource("uri: 'readme'")} } });`), /uri/);
+  t.match(await problem(`export default defineToolset({ prompts: { a: defineTool({ description: 'x', handler: () => 'x' }) as never } });`), /must come from definePrompt/);
+  t.match(await problem(`export default defineToolset({ prompts: { a: definePrompt({ description: 'x', complete: { b: [] } as never, handler: () => 'x' }) } });`), /completes nothing/);
+  t.equal((await served.call('acme', 'only')).text, 'x');
+});
