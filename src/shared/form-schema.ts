@@ -80,13 +80,13 @@ function withType(field: JsonObject): JsonObject {
   const { anyOf, ...rest } = field;
   if (isTexts(field['enum'])) return { type: 'string', ...field };
   if (!Array.isArray(anyOf) || !anyOf.every((choice) => isObject(choice) && typeof choice['const'] === 'string')) return field;
-  const choices = anyOf as JsonObject[];
-  if (choices.every((choice) => choice['title'] === undefined)) {
-    return { type: 'string', ...rest, enum: choices.map((choice) => choice['const'] as string) };
+  const choices = anyOf as { const: string; title?: Json }[];
+  if (choices.every(({ title }) => title === undefined)) {
+    return { type: 'string', ...rest, enum: choices.map((choice) => choice.const) };
   }
   const titled = choices.map((choice) => ({
-    const: choice['const'] as string,
-    title: String(choice['title'] ?? choice['const']),
+    const: choice.const,
+    title: typeof choice.title === 'string' ? choice.title : choice.const,
   }));
   return { type: 'string', ...rest, oneOf: titled };
 }
@@ -146,8 +146,8 @@ function textFault(field: JsonObject, value: Json): string | undefined {
   if (typeof value !== 'string') return 'must be a text';
   const choices = choicesOf(field);
   if (choices !== undefined) return choices.includes(value) ? undefined : 'is none of the choices';
-  const { minLength = 0, maxLength, format } = field;
-  if (value.length < Number(minLength)) return `must have at least ${String(minLength)} characters`;
+  const { minLength, maxLength, format } = field;
+  if (typeof minLength === 'number' && value.length < minLength) return `must have at least ${minLength} characters`;
   const most = typeof maxLength === 'number' ? maxLength : TEXT * 16;
   if (value.length > most) return `must have at most ${most} characters`;
   return typeof format === 'string' && FORMATS[format]?.(value) === false ? `must be a ${format}` : undefined;

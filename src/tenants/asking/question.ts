@@ -37,7 +37,9 @@ export function questionOf(ask: AskRequest, body: Uint8Array, capabilities: Capa
   if (ask.kind !== 'elicit') return { kind: ask.kind, method, params };
   const requestedSchema = formSchema(params['requestedSchema']);
   if (typeof requestedSchema === 'string') return unfit(requestedSchema);
-  return { kind: ask.kind, method, params: { message: String(params['message']), requestedSchema } };
+  const { message } = params;
+  if (typeof message !== 'string') return unfit('has no message');
+  return { kind: ask.kind, method, params: { message, requestedSchema } };
 }
 
 function unfit(why: string): Failure {
