@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { CLIENTS, connectClient, MODERN_CLIENTS } from '../helpers/mcp-clients.ts';
+import { CLIENTS, connectClient } from '../helpers/mcp-clients.ts';
 import { rpc } from '../helpers/mcp-wire.ts';
 import { serve } from '../helpers/runtime.ts';
 
@@ -71,7 +71,6 @@ t.test('every client reads the same', async (t) => {
   const served = await serve(t, { tenants: { acme: { tools: { 'a.ts': SOURCE } }, globex: { tools: { 'b.ts': BARE } } } });
   for (const kind of CLIENTS) {
     await t.test(kind, async (t) => {
-      const isModern = MODERN_CLIENTS.includes(kind);
       await using client = await connectClient(kind, served.endpoint('acme'), served.token('acme', 'ada', ['base']));
       const { sdk } = client;
       t.match(sdk.getServerCapabilities(), { tools: {}, prompts: { listChanged: true }, resources: { listChanged: true }, completions: {} });
@@ -79,8 +78,8 @@ t.test('every client reads the same', async (t) => {
       const { prompts } = await sdk.listPrompts();
       t.strictSame(prompts.map((prompt: any) => prompt.name), ['fails', 'greet', 'masked', 'stuck', 'write', 'wrong']);
       t.match(prompts[1], { title: 'Greet', icons: [{ src: 'https://acme.example/i.png' }], arguments: [] });
-      t.strictSame(prompts[4].arguments, [
-        { name: 'style', title: 'Style', description: 'How', required: true },
+      t.match(prompts[4].arguments, [
+        { name: 'style', description: 'How', required: true },
         { name: 'topic', required: false },
       ]);
       const greet = await sdk.getPrompt({ name: 'greet' });
@@ -97,7 +96,6 @@ t.test('every client reads the same', async (t) => {
       t.equal(masked.code, 50202);
       t.notMatch(JSON.stringify([masked.message, masked.data]), /4711/);
       t.match(await failing(sdk.getPrompt({ name: 'wrong' })), { code: 50203 });
-      t.match(await failing(sdk.getPrompt({ name: 'stuck' })), { code: 50101 });
 
       const { resources } = await sdk.listResources();
       t.strictSame(resources.map((resource: any) => resource.uri), ['docs://logo', 'docs://parts', 'docs://readme', 'docs://unfit']);
@@ -115,7 +113,8 @@ t.test('every client reads the same', async (t) => {
       const read = await sdk.readResource({ uri });
       t.strictSame(JSON.parse(read.contents[0].text), { uri, id: 'a b', post: '7', lang: 'dé' });
       for (const missing of ['docs://nothing', 'users://nobody/posts/1', 'users://a/b/posts/1']) {
-        t.match(await failing(sdk.readResource({ uri: missing })), { code: isModern ? -32602 : -32002, data: { uri: missing } });
+        // The newer package knows one code for both eras and translates the other.
+        t.match(await failing(sdk.readResource({ uri: missing })), { code: kind === 'sdk 1.32' ? -32002 : -32602, data: { uri: missing } });
       }
       t.match(await failing(sdk.readResource({ uri: 'docs://unfit' })), { code: 50203 });
 
@@ -134,7 +133,9 @@ t.test('every client reads the same', async (t) => {
       t.match(await failing(complete({ type: 'ref/prompt', name: 'nothing' }, 'x', 'u')), { code: -32602 });
       t.match(await failing(complete({ type: 'ref/resource', uri: 'users://{id}' }, 'id', 'u')), { code: -32602 });
 
-      const blocks = (await client.call('blocks', {})).content as any[];
+      const called = await client.call('blocks', {});
+      const blocks = called.content as any[];
+      t.notOk(called.isError, JSON.stringify(called));
       t.strictSame(blocks.map((block) => block.type), ['text', 'image', 'audio', 'resource_link', 'resource', 'resource']);
       t.strictSame(blocks[0].annotations, { audience: ['user'], priority: 0.5, lastModified: '2026-01-01T00:00:00Z' });
       t.equal(blocks[1].data, PNG);
@@ -174,6 +175,7 @@ t.test('the wire of 2026-07-28', async (t) => {
     const { json } = await rpc(url, token, method);
     t.match(json, { result: { resultType: 'complete', ttlMs: Number, cacheScope: 'private' } });
     t.ok(Array.isArray((json as any).result[member]));
+    if (member === 'prompts') t.match(JSON.stringify(json), /{"name":"style","title":"Style","description":"How","required":true}/);
     t.match((await rpc(url, token, method, { cursor: 'x' })).json, { error: { code: -32602 } });
   }
   const read = (await rpc(url, token, 'resources/read', { uri: 'docs://readme' })).json as any;
@@ -185,6 +187,7 @@ t.test('the wire of 2026-07-28', async (t) => {
   const scoped = await rpc(url, token, 'prompts/get', { name: 'secret' });
   t.equal(scoped.status, 403);
   t.match(scoped.headers.get('www-authenticate'), /prompts:secret/);
+  t.match((await rpc(url, token, 'prompts/get', { name: 'stuck' })).json, { error: { code: 50101, data: { nextAction: { do: 'retry' } } } });
   const schema = (await rpc(url, token, 'tools/list')).json as any;
   t.strictSame(schema.result.tools.find((tool: any) => tool.name === 'schema').inputSchema, {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

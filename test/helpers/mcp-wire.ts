@@ -26,7 +26,8 @@ export function modern(
   const { _meta, ...rest } = params;
   const body = JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...rest, _meta: meta(_meta as Record<string, unknown>) } });
   const headers: Headers = { 'mcp-protocol-version': MODERN, 'mcp-method': method };
-  if (typeof params['name'] === 'string') headers['mcp-name'] = params['name'];
+  const mirrored = method === 'resources/read' ? params['uri'] : params['name'];
+  if (typeof mirrored === 'string') headers['mcp-name'] = mirrored;
   return { body, headers };
 }
 
