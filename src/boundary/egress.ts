@@ -43,12 +43,16 @@ export const EgressOrderSchema = Type.Object(
     policy: OriginPolicySchema,
     lease: Type.Optional(LeaseSchema),
     traceparent: Type.String(),
+    tracestate: Type.Optional(Type.String()),
+    baggage: Type.Optional(Type.String()),
     /** Milliseconds left until the deadline of the call. */
     timeoutMs: Type.Integer({ minimum: 0 }),
   },
   { additionalProperties: false },
 );
 export type EgressOrder = Static<typeof EgressOrderSchema>;
+/** W3C Trace Context and Baggage, well formed. */
+export type TraceContext = Pick<EgressOrder, 'traceparent' | 'tracestate' | 'baggage'>;
 
 /**
  * `ok`: body = response body (fetch, any HTTP status that is no row below) or CallToolResult JSON (binding).

@@ -31,7 +31,10 @@ export interface EgressRequest {
   readonly upstreamBytes: number;
   /** Who asks, for the audit; `parent` is the id of the call that asks. */
   readonly subject: Omit<AuditSubject, 'id' | 'tenant'>;
+  /** Of the client's request, for the upstream. */
   readonly traceparent: string;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
   /** Epoch milliseconds. */
   readonly deadline: number;
   /** The tool is declared idempotent or read-only, so any request of it may be repeated. */
@@ -173,5 +176,13 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
 }
 
 function orderOf(prepared: Prepared, timeoutMs: number): EgressOrder {
-  return { work: prepared.work, policy: prepared.policy, traceparent: prepared.request.traceparent, timeoutMs };
+  const { traceparent, tracestate, baggage } = prepared.request;
+  return {
+    work: prepared.work,
+    policy: prepared.policy,
+    traceparent,
+    timeoutMs,
+    ...(tracestate === undefined ? {} : { tracestate }),
+    ...(baggage === undefined ? {} : { baggage }),
+  };
 }

@@ -44,8 +44,6 @@ export interface InboundCall {
   readonly progressToken: string | undefined;
   /** The least severe log messages that the client wants of this request. */
   readonly logLevel: LogLevel | undefined;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
 }
 export interface Rejection {
   readonly kind: 'rejection';
@@ -114,8 +112,6 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
     client: { ...clientName(info), capabilities, protocolVersion: version },
     progressToken: progressTokenOf(envelope),
     logLevel,
-    traceparent: textAt(bytes, meta.get('traceparent')) ?? headers.traceparent,
-    tracestate: textAt(bytes, meta.get('tracestate')) ?? headers.tracestate,
   };
 }
 

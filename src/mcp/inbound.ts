@@ -10,6 +10,7 @@ export interface McpHeaders {
   readonly session: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  readonly baggage: string | undefined;
   readonly lastEventId: string | undefined;
   /** `Mcp-Param-<name>`; `name` in lower case. */
   readonly param: (name: string) => string | undefined;

@@ -29,6 +29,7 @@ export interface Caller {
   readonly correlation: string;
   readonly traceparent: string;
   readonly tracestate?: string;
+  readonly baggage?: string;
   readonly client: ClientFacts;
   /** Where the caller asked for the log messages of its request. */
   readonly log?: (line: LogLine) => void;

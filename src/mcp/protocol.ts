@@ -22,7 +22,7 @@ import { SUBSCRIPTION_LIMITS, type SubscriptionLimits, Subscriptions } from './s
 import { operate, progressTo } from './tools-call.ts';
 import { LIST_OF, listResult } from './lists.ts';
 import { failedData, isProtocolFailure } from './tool-failure.ts';
-import { traceparentOf, tracestateOf } from './trace.ts';
+import { traceOf } from './trace.ts';
 import { LEGACY_VERSIONS } from './versions.ts';
 
 export interface ProtocolOptions {
@@ -230,16 +230,13 @@ function scopesOf({ data }: Failure): string[] {
   return Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : [];
 }
 
-function callerOf(call: InboundCall, { correlation, principal }: Inbound, answer: Answer): Caller {
-  const { client, logLevel } = call;
-  const tracestate = tracestateOf(call.tracestate, call.traceparent);
+function callerOf({ client, envelope, logLevel }: InboundCall, { correlation, headers, principal }: Inbound, answer: Answer): Caller {
   const logs = logLevel !== undefined && answer.streams;
   return {
     principal,
     correlation,
-    traceparent: traceparentOf(call.traceparent),
+    ...traceOf(envelope, headers),
     client,
-    ...(tracestate === undefined ? {} : { tracestate }),
     ...(logs ? { log: logTo(logLevel, (message) => answer.notify(message)) } : {}),
   };
 }

@@ -135,6 +135,7 @@ function mcpHeaders({ headers }: McpRequest): Inbound['headers'] {
     session: single(headers['mcp-session-id']),
     traceparent: single(headers['traceparent']),
     tracestate: single(headers['tracestate']),
+    baggage: single(headers['baggage']),
     lastEventId: single(headers['last-event-id']),
     param: (name) => single(headers[`mcp-param-${name}`]),
   };

@@ -51,6 +51,7 @@ function contextOf(call: Call): CallContext {
     depth: call.depth,
     deadline,
     ...(caller.tracestate === undefined ? {} : { tracestate: caller.tracestate }),
+    ...(caller.baggage === undefined ? {} : { baggage: caller.baggage }),
     ...(client.name === undefined ? {} : { client: { name: client.name, version: client.version ?? '' } }),
   };
 }

@@ -220,6 +220,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       upstreamBytes: root.tenant.config.limits.upstreamBytes,
       subject: { ...subject, parent: call.id },
       traceparent: root.caller.traceparent,
+      tracestate: root.caller.tracestate,
+      baggage: root.caller.baggage,
       deadline: root.deadline,
       repeatable: call.spec.repeatable,
       signal: root.signal,

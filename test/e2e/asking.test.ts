@@ -262,3 +262,20 @@ t.test('2025: a bad answer, an answer to nothing, a client that goes away', asyn
   }
   t.match((await legacy(served.endpoint('acme'), served.token('acme'), session, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'finals' } })).json, { id: 1, result: {} });
 });
+
+t.test('trace context and baggage reach the upstream through a nested call, in both eras', async (t) => {
+  const { served, api } = await estate(t);
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01';
+  const trace = { traceparent, tracestate: 'vendor=1', baggage: 'user=ada,plan=x%20y' };
+  const { body, headers } = modern('tools/call', { name: 'traced', arguments: {}, _meta: trace });
+  t.match((await post(served.endpoint('acme'), served.token('acme'), body, headers)).json, { result: { resultType: 'complete' } });
+  t.match(api.headers.at(-1), trace, 'from _meta');
+  const { session } = await initialize(served.endpoint('acme'), served.token('acme'));
+  await legacy(served.endpoint('acme'), served.token('acme'), session, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'traced' } }, trace);
+  t.match(api.headers.at(-1), trace, 'from headers');
+  const odd = modern('tools/call', { name: 'traced', arguments: {}, _meta: { traceparent: 'x', tracestate: 'a=1', baggage: 'a=1\r\nx-evil: 1' } });
+  await post(served.endpoint('acme'), served.token('acme'), odd.body, { ...odd.headers, traceparent, tracestate: 'b=2' });
+  const { traceparent: begun, tracestate, baggage } = api.headers.at(-1) ?? {};
+  t.match(begun, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/, 'what is not well formed is not passed on');
+  t.notOk(begun === traceparent || tracestate || baggage);
+});

@@ -242,6 +242,7 @@ await t.test('classification', async (t) => {
     session: undefined,
     traceparent: undefined,
     tracestate: undefined,
+    baggage: undefined,
     lastEventId: undefined,
     param: () => undefined,
   };

@@ -53,7 +53,7 @@ export async function runOrder(
   if (lease !== undefined && !mayCarryCredential(plan.url, policy)) {
     return denied(failure('egress_denied', { detail: 'a credential must not leave unencrypted' }));
   }
-  const headers = requestHeaders(plan.headers, order.traceparent, lease);
+  const headers = requestHeaders(plan.headers, order, lease);
   if (!headers.ok) return denied(failure('egress_denied', { message: `The request is refused: ${headers.reason}.` }));
 
   const { method, url, maxBytes } = plan;

@@ -16,7 +16,6 @@ import {
   type ServerRequest,
 } from '@modelcontextprotocol/sdk/types.js';
 import { FAILURES, type Failure, type FailureCode, failure, publicText } from '../../shared/errors.ts';
-import { textAt } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
 import { NO_COMPLETION, type OperationMethod, requestOf } from '../asked.ts';
 import { type ListName, listPage } from '../listing.ts';
@@ -29,7 +28,7 @@ import { progressTokenOf } from '../classify.ts';
 import { errorData } from '../protocol-error.ts';
 import { failedData, isProtocolFailure } from '../tool-failure.ts';
 import { cursorOf } from '../lists.ts';
-import { traceparentOf, tracestateOf } from '../trace.ts';
+import { traceOf } from '../trace.ts';
 import { askingOf } from './asking.ts';
 import { legacyCalled, legacyResult } from './codec.ts';
 import type { Session } from './session.ts';
@@ -161,16 +160,12 @@ async function runOperation(
 }
 
 function callerOf({ client, logLevel }: Session, { answer, envelope, inbound }: Pending, notify: (message: string) => void): Caller {
-  const { bytes, meta } = envelope;
   const { correlation, headers, principal } = inbound;
-  const traced = textAt(bytes, meta?.get('traceparent')) ?? headers.traceparent;
-  const tracestate = tracestateOf(textAt(bytes, meta?.get('tracestate')) ?? headers.tracestate, traced);
   return {
     principal,
     correlation,
-    traceparent: traceparentOf(traced),
+    ...traceOf(envelope, headers),
     client,
-    ...(tracestate === undefined ? {} : { tracestate }),
     ...(logLevel !== undefined && answer.streams ? { log: logTo(logLevel, notify) } : {}),
   };
 }
