@@ -78,7 +78,14 @@ const egressOutcomes: Fields = {
 };
 const notices: Fields = {
   progress: shape({ kind: anything, progress: finite, total: maybe(finite), message: maybe(text(4096)) }),
-  log: shape({ kind: anything, level: one('debug', 'info', 'warn', 'error'), message: text(8192), fields: maybe(record) }),
+  log: shape({
+    kind: anything,
+    level: one('debug', 'info', 'warn', 'error'),
+    message: text(8192),
+    fields: maybe(record),
+    console: (value) => value === undefined || value === true,
+  }),
+  resource_updated: shape({ kind: anything, uri: some(2048) }),
 };
 const requests: Fields = {
   fetch: shape({
