@@ -94,7 +94,11 @@ export class Subscriptions {
     const ofTenant = this.#byTenant.get(tenant)?.size ?? 0;
     const ofOwner = this.#ofOwner.get(owner) ?? 0;
     if (ofTenant >= this.#limits.subscriptionsPerTenant || ofOwner >= this.#limits.subscriptionsPerSubject) {
-      return { kind: 'rejection', failure: failure('concurrency_limit'), id };
+      return {
+        kind: 'rejection',
+        failure: failure('concurrency_limit', { message: 'There is no room for another subscription.' }),
+        id,
+      };
     }
     const filter: Filter = { lists: asked.lists, uris: new Set([...asked.uris].filter((uri) => this.#mayRead(inbound, uri))) };
     const subscription: Subscription = { answer, inbound, owner, filter, id, meta: `"_meta":{"${SUBSCRIPTION_ID}":${id}}` };

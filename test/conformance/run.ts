@@ -20,7 +20,8 @@ function line(scenario: Scenario): string {
   const left = reasonLeftOut(scenario);
   const mark = left !== undefined ? '-' : failed.length > 0 ? '✗' : '✓';
   const counts = left ?? `${passed} passed${failed.length === 0 ? '' : `, ${failed.length} failed`}`;
-  const more = left === undefined ? [...failed, ...warnings.map((one) => `warning: ${one}`)].map((one) => `\n      ${one}`).join('') : '';
+  const more =
+    left === undefined ? [...failed, ...warnings.map((one) => `warning: ${one}`)].map((one) => `\n      ${one}`).join('') : '';
   return `  ${mark} ${name.padEnd(52)} ${scored ? 'required' : 'unscored'}  ${counts}${more}\n`;
 }
 

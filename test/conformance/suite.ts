@@ -30,7 +30,10 @@ const SUITE = join(PACKAGE, 'dist', 'index.js');
 const EXPECTED = fileURLToPath(new URL('expected-failures.yml', import.meta.url));
 const FOLDER = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/;
 
-export async function runSuite(url: string, revision: Revision): Promise<{ code: number; scenarios: Scenario[]; output: string }> {
+export async function runSuite(
+  url: string,
+  revision: Revision,
+): Promise<{ code: number; scenarios: Scenario[]; output: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'leasehold-conformance-'));
   try {
     const args = ['server', '--url', url, '--requirements', revision, '--expected-failures', EXPECTED, '-o', folder];

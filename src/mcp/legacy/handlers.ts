@@ -159,7 +159,11 @@ async function runOperation(
   pending.result = await legacyCalled(id, result, inbound.correlation);
 }
 
-function callerOf({ client, logLevel }: Session, { answer, envelope, inbound }: Pending, notify: (message: string) => void): Caller {
+function callerOf(
+  { client, logLevel }: Session,
+  { answer, envelope, inbound }: Pending,
+  notify: (message: string) => void,
+): Caller {
   const { correlation, headers, principal } = inbound;
   return {
     principal,

@@ -60,7 +60,8 @@ export class ResumableAnswer implements Answer {
     }
     this.#done = true;
     const { head, body, tail } = message;
-    if (body === undefined || body instanceof Uint8Array) this.#last(body === undefined ? message : text(head + utf8(body) + tail));
+    if (body === undefined || body instanceof Uint8Array)
+      this.#last(body === undefined ? message : text(head + utf8(body) + tail));
     else if (!this.#carrier.gone) {
       // Large: it is sent once, and not kept.
       this.#carrier.send(status, message, headers);

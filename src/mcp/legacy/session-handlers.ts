@@ -22,7 +22,8 @@ export function installSessionHandlers(session: Session, backend: McpBackend): v
     const inbound = transport.pendingOf(requestId)?.inbound;
     if (inbound === undefined) throw new Error('cancelled');
     const { correlation, principal } = inbound;
-    if (uri.length > URI_CHARACTERS || !backend.readable(principal, uri)) throw mcpError(failure('resource_unknown'), correlation);
+    if (uri.length > URI_CHARACTERS || !backend.readable(principal, uri))
+      throw mcpError(failure('resource_unknown'), correlation);
     if (session.watched.size >= URIS && !session.watched.has(uri)) throw mcpError(failure('concurrency_limit'), correlation);
     session.watched.add(uri);
     return {};

@@ -63,12 +63,21 @@ export class SessionStreams {
     }
     const position = this.#store.push(STANDING, message);
     this.#told = position;
-    ifAllowed(standing.inbound, () => standing.answer.notify(message, eventId(position)), () => this.#drop());
+    ifAllowed(
+      standing.inbound,
+      () => standing.answer.notify(message, eventId(position)),
+      () => this.#drop(),
+    );
   }
 
   /** Ends the standing stream where its credential would not be let in any more. */
   recheck(): void {
-    if (this.#standing !== undefined) ifAllowed(this.#standing.inbound, () => {}, () => this.#drop());
+    if (this.#standing !== undefined)
+      ifAllowed(
+        this.#standing.inbound,
+        () => {},
+        () => this.#drop(),
+      );
   }
 
   close(): void {

@@ -35,7 +35,12 @@ const test_elicitation_sep1034_defaults = defineTool({
       age: Type.Optional(Type.Integer({ description: 'User age', default: 30 })),
       score: Type.Optional(Type.Number({ description: 'User score', default: 95.5 })),
       status: Type.Optional(
-        Type.Unsafe<string>({ type: 'string', description: 'User status', enum: ['active', 'inactive', 'pending'], default: 'active' }),
+        Type.Unsafe<string>({
+          type: 'string',
+          description: 'User status',
+          enum: ['active', 'inactive', 'pending'],
+          default: 'active',
+        }),
       ),
       verified: Type.Optional(Type.Boolean({ description: 'Verification status', default: true })),
     });

@@ -11,4 +11,6 @@ const change = (what: 'tools' | 'prompts') =>
     },
   });
 
-export default defineToolset({ tools: { test_trigger_tool_change: change('tools'), test_trigger_prompt_change: change('prompts') } });
+export default defineToolset({
+  tools: { test_trigger_tool_change: change('tools'), test_trigger_prompt_change: change('prompts') },
+});

@@ -41,4 +41,6 @@ const test_reconnection = defineTool({
   },
 });
 
-export default defineToolset({ tools: { test_tool_with_logging, test_logging_tool, test_tool_with_progress, test_reconnection } });
+export default defineToolset({
+  tools: { test_tool_with_logging, test_logging_tool, test_tool_with_progress, test_reconnection },
+});
