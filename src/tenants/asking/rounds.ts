@@ -17,6 +17,10 @@ import { SealedState, STATE_BYTES } from './sealed-state.ts';
 /** What else a handler asks at the same time reaches us within this time. */
 const GATHER_MS = 25;
 
+const JOURNAL_FULL = failure('journal_full', {
+  message: `The tool got more before its question to the user than can be kept until the answer (${STATE_BYTES} bytes).`,
+});
+
 interface Pending {
   readonly track: Track;
   readonly at: number;
@@ -164,7 +168,7 @@ export class Rounds {
     if (stuck.length > 0 || this.#pending.size === 0) return;
     if ([...this.#pending.values()].some(({ call }) => isUnsafe(call))) return this.#refuseAll(failure('elicit_after_effect'));
     const state = this.#journal.full ? undefined : this.#state.seal([...this.#journal.entries, ...this.#unfinished()]);
-    if (state === undefined) return this.#refuseAll(failure('journal_full'));
+    if (state === undefined) return this.#refuseAll(JOURNAL_FULL);
     const requests: [string, ClientQuestion][] = [...this.#pending].map(([key, { question }]) => {
       const { method, params } = question;
       return [key, { method, params }];

@@ -32,9 +32,12 @@ export class SealedState {
   readonly #states: StateSeal;
   readonly #call: OperationCall;
   readonly #bundle: string;
+  readonly #now: () => number;
   #place: readonly string[] | undefined;
 
-  constructor(states: StateSeal, call: OperationCall, bundle: string) {
+  /** @param now epoch milliseconds */
+  constructor(states: StateSeal, call: OperationCall, bundle: string, now: () => number = Date.now) {
+    this.#now = now;
     this.#states = states;
     this.#call = call;
     this.#bundle = bundle;
@@ -42,7 +45,7 @@ export class SealedState {
 
   /** Undefined where it is larger than a client should carry. */
   seal(entries: readonly Entry[]): string | undefined {
-    const state: State = { v: 1, bundle: this.#bundle, until: Date.now() + LIFE_MS, entries: entries.map(written) };
+    const state: State = { v: 1, bundle: this.#bundle, until: this.#now() + LIFE_MS, entries: entries.map(written) };
     const plain = Buffer.from(JSON.stringify(state));
     if (plain.length > STATE_BYTES) return undefined;
     const sealed = this.#states.seal(this.#call.caller.principal.tenant, this.#path(), plain);
@@ -51,12 +54,14 @@ export class SealedState {
   }
 
   open(text: string): readonly Entry[] | Failure {
-    // A decoder that skips what it does not know would take a changed text for the same state.
-    if (text.length > STATE_CHARACTERS || !/^[A-Za-z0-9_-]+$/.test(text)) return failure('state_invalid');
-    const plain = this.#states.open(this.#call.caller.principal.tenant, this.#path(), Buffer.from(text, 'base64url'));
+    if (text.length > STATE_CHARACTERS) return failure('state_invalid');
+    const sealed = Buffer.from(text, 'base64url');
+    // The decoder skips what it does not know: a changed text must not pass for the same state.
+    if (sealed.toString('base64url') !== text) return failure('state_invalid');
+    const plain = this.#states.open(this.#call.caller.principal.tenant, this.#path(), sealed);
     if (plain === undefined) return failure('state_invalid');
     const state = JSON.parse(Buffer.from(plain).toString('utf8')) as State;
-    if (state.until < Date.now()) return failure('state_invalid');
+    if (state.until < this.#now()) return failure('state_invalid');
     if (state.bundle !== this.#bundle) {
       const message = 'The tools of the tenant have changed since the question was asked. Call again without requestState.';
       return failure('state_invalid', { message });
