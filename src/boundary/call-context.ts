@@ -18,6 +18,8 @@ export const CallContextSchema = Type.Object(
     baggage: Type.Optional(Type.String()),
     /** 0 for the call of a client, one more for each level of nesting. */
     depth: Type.Integer({ minimum: 0 }),
+    /** The caller takes `structuredContent` only where it is an object (MCP before 2026-07-28). */
+    objectsOnly: Type.Optional(Type.Literal(true)),
     /** Epoch milliseconds. */
     deadline: Type.Number(),
   },

@@ -32,7 +32,11 @@ export type OriginPolicy = Static<typeof OriginPolicySchema>;
 
 /** `binding`: run a declared tool; body = its arguments as JSON. `fetch`: what tool code asked; body = request body. */
 export const EgressWorkSchema = Type.Union([
-  Type.Object({ kind: Type.Literal('binding'), tool: Type.String() }, { additionalProperties: false }),
+  Type.Object(
+    /** `objectsOnly`: see `CallContext`. */
+    { kind: Type.Literal('binding'), tool: Type.String(), objectsOnly: Type.Optional(Type.Literal(true)) },
+    { additionalProperties: false },
+  ),
   Type.Object({ kind: Type.Literal('fetch'), request: FetchRequestSchema }, { additionalProperties: false }),
 ]);
 export type EgressWork = Static<typeof EgressWorkSchema>;

@@ -18,7 +18,7 @@ import { backoffMs, isRepeatableBinding, isRepeatableFetch } from './retry.ts';
 
 /** What is asked: a declared tool (body of the request: its arguments as JSON), or a request of tool code (body: its own). */
 export type EgressAsk =
-  | { readonly kind: 'binding'; readonly tool: string; readonly binding: RestBinding }
+  | { readonly kind: 'binding'; readonly tool: string; readonly binding: RestBinding; readonly objectsOnly?: boolean }
   | { readonly kind: 'fetch'; readonly request: FetchRequest };
 
 export interface EgressRequest {
@@ -160,7 +160,7 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
       request,
       method: ask.binding.method,
       origin: connection.origins[0] ?? 'none',
-      work: { kind: 'binding', tool: ask.tool },
+      work: { kind: 'binding', tool: ask.tool, ...(ask.objectsOnly === true ? { objectsOnly: true } : {}) },
       policy,
       repeatable: request.repeatable || isRepeatableBinding(ask.binding),
     };

@@ -9,13 +9,16 @@ const PAGE = 500;
 
 type Entries = readonly { readonly listing: string }[];
 
-/** The member of the result, and what it lists. */
+/** What is listed. `anyTools`: tools, for clients that take every output schema (from 2026-07-28 on). */
 const LISTS = {
   tools: (view: ToolsetView): Entries => view.tools,
+  anyTools: (view: ToolsetView): Entries => view.tools.map(({ listing, anyListing }) => ({ listing: anyListing ?? listing })),
   prompts: (view: ToolsetView): Entries => view.prompts,
   resources: (view: ToolsetView): Entries => view.resources.filter(({ uri }) => uri !== undefined),
   resourceTemplates: (view: ToolsetView): Entries => view.resources.filter(({ uri }) => uri === undefined),
 } as const;
+/** Where the result's member has not the list's name. */
+const MEMBERS: { readonly [list in ListName]?: string } = { anyTools: 'tools' };
 export type ListName = keyof typeof LISTS;
 
 /** First pages and lengths. */
@@ -23,7 +26,7 @@ const first = new WeakMap<ToolsetView, { [list in ListName]?: { readonly page: s
 
 function pageText(list: ListName, entries: Entries, from: number): string {
   const shown = entries.slice(from, from + PAGE);
-  return `"${list}":[${shown.map((entry) => entry.listing).join(',')}]`;
+  return `"${MEMBERS[list] ?? list}":[${shown.map((entry) => entry.listing).join(',')}]`;
 }
 
 /** The list's own member and `nextCursor`, without braces; undefined where the cursor is not good here. */
@@ -34,7 +37,7 @@ export function listPage(
   owner: () => string,
   key: Uint8Array,
 ): string | undefined {
-  if (view === undefined) return cursor === undefined ? `"${list}":[]` : undefined;
+  if (view === undefined) return cursor === undefined ? `"${MEMBERS[list] ?? list}":[]` : undefined;
   const state = `${list}:${view.hash}`;
   const begun = firstPage(view, list);
   let from = 0;

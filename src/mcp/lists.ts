@@ -10,9 +10,9 @@ import type { ToolsetView } from './ports.ts';
 const TTL_MS = 10_000;
 const HINTS = `,"ttlMs":${TTL_MS},"cacheScope":"private"`;
 
-/** By method, in both eras. */
+/** By method. */
 export const LIST_OF = {
-  'tools/list': 'tools',
+  'tools/list': 'anyTools',
   'prompts/list': 'prompts',
   'resources/list': 'resources',
   'resources/templates/list': 'resourceTemplates',

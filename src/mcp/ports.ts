@@ -35,8 +35,11 @@ export interface Caller {
   readonly log?: (line: LogLine) => void;
 }
 
-/** A tool as listed: `listing` is its `tools/list` entry as JSON text. */
-export type ListedTool = Pick<ToolManifest, 'name' | 'inputSchema' | 'scopes'> & { readonly listing: string };
+/** A tool as listed: `listing` is its `tools/list` entry as JSON text, `anyListing` another one for clients from 2026-07-28 on. */
+export type ListedTool = Pick<ToolManifest, 'name' | 'inputSchema' | 'scopes'> & {
+  readonly listing: string;
+  readonly anyListing?: string;
+};
 
 /** `listing`: its entry in `prompts/list`. */
 export type ListedPrompt = Pick<PromptManifest, 'name' | 'arguments' | 'scopes' | 'completes'> & { readonly listing: string };

@@ -170,8 +170,16 @@ export function isUnsafe(call: Call): boolean {
   return at.unsafeSent;
 }
 
+/** Before this revision a structured result was an object (MCP 2025-06-18, "Structured Content"). */
+const ANY_SINCE = '2026-07-28';
+/** Whether the result goes to a client that takes nothing else; results of nested calls go to tools. */
+export function objectsOnly({ depth, root }: Call): boolean {
+  return depth === 0 && root.caller.client.protocolVersion < ANY_SINCE;
+}
+
 /** Whether the tool is already under way above this call. */
 export function isCycle(call: Call, tool: string): boolean {
-  for (let at: Call | undefined = call; at !== undefined; at = at.parent) if (at.kind === 'tool' && at.spec.name === tool) return true;
+  for (let at: Call | undefined = call; at !== undefined; at = at.parent)
+    if (at.kind === 'tool' && at.spec.name === tool) return true;
   return false;
 }

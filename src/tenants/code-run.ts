@@ -7,7 +7,7 @@ import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
 import { type FailureCode, failure } from '../shared/errors.ts';
-import type { Call, Root } from './call-tree.ts';
+import { type Call, objectsOnly, type Root } from './call-tree.ts';
 
 export interface Ended {
   readonly outcome: CallOutcome;
@@ -52,6 +52,7 @@ function contextOf(call: Call): CallContext {
     deadline,
     ...(caller.tracestate === undefined ? {} : { tracestate: caller.tracestate }),
     ...(caller.baggage === undefined ? {} : { baggage: caller.baggage }),
+    ...(objectsOnly(call) ? { objectsOnly: true } : {}),
     ...(client.name === undefined ? {} : { client: { name: client.name, version: client.version ?? '' } }),
   };
 }

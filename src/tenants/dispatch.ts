@@ -15,7 +15,7 @@ import type { Admission } from './admission.ts';
 import { readRounds, Rounds } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
-import { type Call, isCycle, markUnsafe, Root } from './call-tree.ts';
+import { type Call, isCycle, markUnsafe, objectsOnly, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
 import { findOperation } from './find-operation.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
@@ -200,7 +200,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   async function runBinding(call: Call, binding: RestBinding, args: Uint8Array): Promise<Ended> {
-    const sent = await send(call, binding.connection, { kind: 'binding', tool: call.spec.name, binding }, args);
+    const sent = await send(call, binding.connection, { kind: 'binding', tool: call.spec.name, binding, objectsOnly: objectsOnly(call) }, args);
     if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };
     return { outcome: { status: 'ok' }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }

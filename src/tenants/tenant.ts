@@ -17,6 +17,8 @@ export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeou
 export interface ToolSpec extends ToolManifest {
   /** The tool's entry in `tools/list`, as JSON text: made once, sent often. */
   readonly listing: string;
+  /** The same with an output schema that only clients from 2026-07-28 on take. */
+  readonly anyListing?: string;
   /** May be repeated without harm: `readOnlyHint`, `idempotentHint`, or a binding that says so or is a GET. */
   readonly repeatable: boolean;
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { CLIENTS, connectClient } from '../helpers/mcp-clients.ts';
+import { CLIENTS, connectClient, MODERN_CLIENTS } from '../helpers/mcp-clients.ts';
 import { rpc } from '../helpers/mcp-wire.ts';
 import { serve } from '../helpers/runtime.ts';
 
@@ -22,6 +22,8 @@ export default defineToolset({
       { type: 'resource', resource: { uri: 'docs://x', mimeType: 'text/plain', text: 'x' } },
       { type: 'resource', resource: { uri: 'docs://y', blob: new Uint8Array([1, 2]) } },
     ] }),
+    array: defineTool({ description: 'array', outputSchema: Type.Array(Type.Integer()), handler: () => [1, 2] }),
+    sum: defineTool({ description: 'sum', async handler(_args, ctx) { const all = (await ctx.call('array', {})) as number[]; return String(all[0]! + all[1]!); } }),
     badblock: defineTool({ description: 'no kind', handler: () => [{ type: 'video', data: 'x' }] as never }),
     schema: defineTool({ description: 'schema', inputSchema: Type.Object({ a: Type.Ref('#/$defs/x') }, { ...Data, $defs: { x: { type: 'string', minLength: 1 } }, additionalProperties: false }), handler: () => 'ok' }),
   },
@@ -141,6 +143,14 @@ t.test('every client reads the same', async (t) => {
       t.equal(blocks[1].data, PNG);
       t.match(blocks[3], { title: 'Read me', size: 5 });
       t.equal(blocks[5].resource.blob, 'AQI=');
+      const array = (await client.call('array', {})) as any;
+      t.strictSame(array.content, [{ type: 'text', text: '[1,2]' }]);
+      const isModern = MODERN_CLIENTS.includes(kind);
+      t.strictSame(array.structuredContent, isModern ? [1, 2] : undefined, 'data that is no object is for newer clients');
+      t.match((await client.call('sum', {})).content, [{ text: '3' }], 'and for tools');
+      const { tools } = await sdk.listTools();
+      t.strictSame(tools.find((tool: any) => tool.name === 'array').outputSchema?.type, isModern ? 'array' : undefined);
+      t.match(tools.find((tool: any) => tool.name === 'blocks'), { title: 'All', icons: [{ src: 'https://acme.example/i.png' }] });
       t.match(await client.call('badblock', {}), { isError: true, _meta: { 'leasehold/error': { code: 'result_invalid' } } });
 
       await using bare = await connectClient(kind, served.endpoint('globex'), served.token('globex'));

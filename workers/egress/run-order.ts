@@ -74,7 +74,8 @@ export async function runOrder(
   const clean = lease === undefined ? decoded.body : lease.redactBytes(decoded.body);
   if (plan.map === undefined) return { outcome: { status: 'ok', http, sent: true }, body: clean };
 
-  const result = plan.map({ status: wire.status, contentType: http.headers['content-type'], body: clean });
+  const answer = { status: wire.status, contentType: http.headers['content-type'], body: clean };
+  const result = plan.map(answer, order.work.kind === 'binding' && order.work.objectsOnly === true);
   if (!result.ok) return { outcome: { status: 'upstream_error', http, sent: true, failure: result.failure } };
   if (result.body.byteLength > rooms.resultBytes) {
     const message = `The result has ${result.body.byteLength} bytes; the limit resultBytes is ${rooms.resultBytes}.`;

@@ -12,7 +12,7 @@ import { LoadedCompletion } from './loaded-completion.ts';
 import { LoadedPrompt, type PromptLike } from './loaded-prompt.ts';
 import { LoadedResource, type ResourceLike } from './loaded-resource.ts';
 import { type Answer, answerOf } from './result.ts';
-import type { Checked, Runnable } from './runnable.ts';
+import type { AnswerLimits, Checked, Runnable } from './runnable.ts';
 
 /** A definition as `defineTool` and `rest` make it. Untyped code may have made something else: read with care. */
 export interface Definition extends Partial<Omit<RestBinding, 'kind'>> {
@@ -68,8 +68,8 @@ export class LoadedTool implements Runnable {
     return this.definition.handler?.(args, ctx);
   }
 
-  answer(returned: unknown, resultBytes: number): Answer {
-    return answerOf(returned, this.resultCheck, resultBytes);
+  answer(returned: unknown, limits: AnswerLimits): Answer {
+    return answerOf(returned, this.resultCheck, limits);
   }
 }
 

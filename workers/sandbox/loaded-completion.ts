@@ -3,7 +3,7 @@
 // Invariant: at most 100 texts, as MCP has it; anything else than texts is `result_invalid`.
 import type { Need, ToolContext } from '../../src/author/context.ts';
 import { type Answer, answerWith, invalid, resultBytesOf } from './result.ts';
-import type { Checked, Runnable } from './runnable.ts';
+import type { AnswerLimits, Checked, Runnable } from './runnable.ts';
 
 type Completion = readonly string[] | ((value: string, given: object, ctx: ToolContext) => unknown);
 export type Completions = { readonly [argument: string]: Completion };
@@ -47,7 +47,7 @@ export class LoadedCompletion implements Runnable {
     return completion?.filter((one) => typeof one !== 'string' || one.toLowerCase().startsWith(begun));
   }
 
-  answer(returned: unknown, resultBytes: number): Answer {
+  answer(returned: unknown, { resultBytes }: AnswerLimits): Answer {
     return answerWith(resultBytes, () => {
       if (!Array.isArray(returned) || returned.some((one) => typeof one !== 'string')) {
         return invalid('a completion returns a list of texts');

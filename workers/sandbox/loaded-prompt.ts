@@ -8,7 +8,7 @@ import { createSchemaCheck, type JsonSchema, type SchemaCheck } from '../schema-
 import { BlockSchema, withBase64 } from './content.ts';
 import type { Completions } from './loaded-completion.ts';
 import { type Answer, answerWith, invalid, resultBytesOf } from './result.ts';
-import type { Checked, Runnable } from './runnable.ts';
+import type { AnswerLimits, Checked, Runnable } from './runnable.ts';
 
 /** As `definePrompt` makes it. */
 export interface PromptLike {
@@ -55,7 +55,7 @@ export class LoadedPrompt implements Runnable {
     return this.definition.handler(args, ctx);
   }
 
-  answer(returned: unknown, resultBytes: number): Answer {
+  answer(returned: unknown, { resultBytes }: AnswerLimits): Answer {
     return answerWith(resultBytes, () => {
       const text = JSON.stringify(messagesOf(returned));
       messagesCheck ??= createSchemaCheck(MessagesSchema);

@@ -9,7 +9,7 @@ import { createSchemaCheck, type SchemaCheck } from '../schema-check.ts';
 import { base64 } from './content.ts';
 import type { Completions } from './loaded-completion.ts';
 import { type Answer, answerWith, invalid, resultBytesOf } from './result.ts';
-import type { Checked, Runnable } from './runnable.ts';
+import type { AnswerLimits, Checked, Runnable } from './runnable.ts';
 
 /** As `defineResource` makes it. */
 export interface ResourceLike {
@@ -75,7 +75,7 @@ export class LoadedResource implements Runnable {
     return { uri: request.uri, returned: await this.definition.handler(request, ctx) };
   }
 
-  answer(read: unknown, resultBytes: number): Answer {
+  answer(read: unknown, { resultBytes }: AnswerLimits): Answer {
     const { uri, returned } = read as Read;
     if (returned === undefined) return { outcome: { status: 'error', failure: failure('resource_unknown') } };
     return answerWith(resultBytes, () => {

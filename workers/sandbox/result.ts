@@ -8,6 +8,7 @@ import type { SchemaCheck } from '../schema-check.ts';
 import { isTooDeep, JSON_DEPTH } from '../json-depth.ts';
 import { blocksJson } from './content.ts';
 import { codedFailure } from './failures.ts';
+import type { AnswerLimits } from './runnable.ts';
 import { isJsonObject, plainJson } from './plain-json.ts';
 
 export interface Answer {
@@ -20,11 +21,12 @@ const META_CHARACTERS = 16_384;
 const encoder = new TextEncoder();
 
 /** @param check Of the tool's outputSchema; undefined where it has none. Never throws, never rejects. */
-export function answerOf(returned: unknown, check: SchemaCheck | undefined, resultBytes: number): Answer {
+export function answerOf(returned: unknown, check: SchemaCheck | undefined, limits: AnswerLimits): Answer {
+  const { resultBytes } = limits;
   return answerWith(resultBytes, () => {
     const parts = partsOf(returned);
-    if (parts !== undefined) return fromParts(parts, check, resultBytes);
-    return check === undefined ? fromContent(returned, resultBytes) : fromValue(returned, check, resultBytes);
+    if (parts !== undefined) return fromParts(parts, check, limits);
+    return check === undefined ? fromContent(returned, resultBytes) : fromValue(returned, check, limits);
   });
 }
 
@@ -38,14 +40,15 @@ export function answerWith(resultBytes: number, make: () => Answer): Answer {
   }
 }
 
-function fromValue(value: unknown, check: SchemaCheck, resultBytes: number): Answer {
+function fromValue(value: unknown, check: SchemaCheck, { resultBytes, objectsOnly }: AnswerLimits): Answer {
   const text = jsonOf(value);
   if (text === undefined) return invalid(`the handler returned ${kindOf(value)}, and the tool has an outputSchema`);
   if (text.length > resultBytes) return tooLarge(resultBytes);
   // The text is what the client gets, so the text is what is checked: dates, undefined and toJSON have become JSON by now.
   const mismatch = check(JSON.parse(text));
   if (mismatch !== undefined) return invalid(mismatch.reason, mismatch.path);
-  return resultBytesOf(`{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}}`, resultBytes);
+  const structured = objectsOnly && !text.startsWith('{') ? '' : `,"structuredContent":${text}`;
+  return resultBytesOf(`{"content":[{"type":"text","text":${JSON.stringify(text)}}]${structured}}`, resultBytes);
 }
 
 function fromContent(value: unknown, resultBytes: number): Answer {
@@ -61,7 +64,7 @@ function fromContent(value: unknown, resultBytes: number): Answer {
   return typeof text === 'string' ? resultBytesOf(`{"content":${text}}`, resultBytes) : text;
 }
 
-function fromParts(parts: ResultParts, check: SchemaCheck | undefined, resultBytes: number): Answer {
+function fromParts(parts: ResultParts, check: SchemaCheck | undefined, { resultBytes, objectsOnly }: AnswerLimits): Answer {
   const structured = jsonOf(parts.structuredContent);
   if (check !== undefined) {
     if (structured === undefined) return invalid('result() has no structuredContent, and the tool has an outputSchema');
@@ -71,7 +74,9 @@ function fromParts(parts: ResultParts, check: SchemaCheck | undefined, resultByt
   const content = contentJson(parts.content ?? textBlocks(structured), '/content');
   if (typeof content !== 'string') return content;
   const answer = resultBytesOf(
-    structured === undefined ? `{"content":${content}}` : `{"content":${content},"structuredContent":${structured}}`,
+    structured === undefined || (objectsOnly && !structured.startsWith('{'))
+      ? `{"content":${content}}`
+      : `{"content":${content},"structuredContent":${structured}}`,
     resultBytes,
   );
   if (parts._meta === undefined || answer.body === undefined) return answer;

@@ -6,6 +6,12 @@ import type { Answer } from './result.ts';
 
 export type Checked = { readonly ok: true; readonly value: object } | Mismatch;
 
+export interface AnswerLimits {
+  readonly resultBytes: number;
+  /** See `CallContext`. */
+  readonly objectsOnly: boolean;
+}
+
 export interface Runnable {
   readonly name: string;
   /** Slots that the author's code may use. */
@@ -15,5 +21,5 @@ export interface Runnable {
   /** Calls the author's code. Throws what it throws. */
   invoke(args: object, ctx: ToolContext): unknown;
   /** Never throws. */
-  answer(returned: unknown, resultBytes: number): Answer;
+  answer(returned: unknown, limits: AnswerLimits): Answer;
 }

@@ -130,8 +130,8 @@ export class ToolsThread implements Runtime {
     }
   }
 
-  #answer({ target, limits }: CallRun, value: unknown): Answer {
-    return target.answer(value, limits.resultBytes);
+  #answer({ target, limits, context }: CallRun, value: unknown): Answer {
+    return target.answer(value, { resultBytes: limits.resultBytes, objectsOnly: context.objectsOnly === true });
   }
 }
 

@@ -81,11 +81,14 @@ export function slotsOf(tool: User): Set<string> {
 
 function toSpec(tool: ToolManifest): ToolSpec {
   const { name, title, description, icons, inputSchema, outputSchema, annotations, binding } = tool;
-  // Clients refuse a whole list for one output schema that is no object's; the value is checked all the same.
+  // Clients before 2026-07-28 refuse a whole list for one output schema that is no object's; the value is checked all the same.
   const listed = outputSchema !== undefined && isObjectSchema(outputSchema) ? outputSchema : undefined;
   return {
     ...tool,
     listing: JSON.stringify({ name, title, description, icons, inputSchema, outputSchema: listed, annotations }),
+    ...(listed === outputSchema
+      ? {}
+      : { anyListing: JSON.stringify({ name, title, description, icons, inputSchema, outputSchema, annotations }) }),
     repeatable:
       annotations?.readOnlyHint === true ||
       annotations?.idempotentHint === true ||
