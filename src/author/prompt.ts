@@ -26,7 +26,7 @@ export interface PromptDefinition<A extends TObject, C extends Needs> {
   description: string;
   icons?: Icon[];
   /** Texts only, such as Type.Object({ style: Type.Optional(Type.String()) }). Default: no arguments. */
-  argsSchema?: A;
+  argsSchema?: A & TextsOnly<A>;
   /** Suggestions while an argument is being typed. */
   complete?: Completions<keyof Static<A> & string, C>;
   /** Scopes that a caller must hold; without them the prompt is neither listed nor given. */
@@ -57,7 +57,7 @@ const NO_ARGUMENTS = Object.freeze(Type.Object({}, { additionalProperties: false
 
 /** A prompt. @throws TypeError where the definition reads wrong. */
 export function definePrompt<A extends TObject = TObject<{}>, const C extends Needs = {}>(
-  definition: PromptDefinition<A, C> & TextsOnly<A>,
+  definition: PromptDefinition<A, C>,
 ): Prompt<A> {
   requireKnown('definePrompt', definition, KEYS);
   requireText('definePrompt', definition, 'description');
