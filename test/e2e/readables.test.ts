@@ -75,10 +75,18 @@ t.test('every client reads the same', async (t) => {
     await t.test(kind, async (t) => {
       await using client = await connectClient(kind, served.endpoint('acme'), served.token('acme', 'ada', ['base']));
       const { sdk } = client;
-      t.match(sdk.getServerCapabilities(), { tools: {}, prompts: { listChanged: true }, resources: { listChanged: true }, completions: {} });
+      t.match(sdk.getServerCapabilities(), {
+        tools: {},
+        prompts: { listChanged: true },
+        resources: { listChanged: true },
+        completions: {},
+      });
 
       const { prompts } = await sdk.listPrompts();
-      t.strictSame(prompts.map((prompt: any) => prompt.name), ['fails', 'greet', 'masked', 'stuck', 'write', 'wrong']);
+      t.strictSame(
+        prompts.map((prompt: any) => prompt.name),
+        ['fails', 'greet', 'masked', 'stuck', 'write', 'wrong'],
+      );
       t.match(prompts[1], { title: 'Greet', icons: [{ src: 'https://acme.example/i.png' }], arguments: [] });
       t.match(prompts[4].arguments, [
         { name: 'style', description: 'How', required: true },
@@ -91,21 +99,41 @@ t.test('every client reads the same', async (t) => {
       t.equal(written.messages[0].content.text, 'formal/tea/acme');
       t.strictSame(written.messages[1], { role: 'assistant', content: { type: 'image', data: PNG, mimeType: 'image/png' } });
       t.equal(written.messages[2].content.resource.text, 'called');
-      t.match(await failing(sdk.getPrompt({ name: 'write' })), { code: -32602, data: { nextAction: { do: 'fix_arguments', path: '/style' } } });
+      t.match(await failing(sdk.getPrompt({ name: 'write' })), {
+        code: -32602,
+        data: { nextAction: { do: 'fix_arguments', path: '/style' } },
+      });
       t.match(await failing(sdk.getPrompt({ name: 'nothing' })), { code: -32602 });
-      t.match(await failing(sdk.getPrompt({ name: 'fails' })), { code: 50201, message: /not today/, data: { toolCode: 'closed' } });
+      t.match(await failing(sdk.getPrompt({ name: 'fails' })), {
+        code: 50201,
+        message: /not today/,
+        data: { toolCode: 'closed' },
+      });
       const masked = await failing(sdk.getPrompt({ name: 'masked' }));
       t.equal(masked.code, 50202);
       t.notMatch(JSON.stringify([masked.message, masked.data]), /4711/);
       t.match(await failing(sdk.getPrompt({ name: 'wrong' })), { code: 50203 });
 
       const { resources } = await sdk.listResources();
-      t.strictSame(resources.map((resource: any) => resource.uri), ['docs://logo', 'docs://parts', 'docs://readme', 'docs://unfit']);
-      t.match(resources[2], { name: 'readme', title: 'Read me', mimeType: 'text/markdown', size: 7, annotations: { priority: 1 } });
+      t.strictSame(
+        resources.map((resource: any) => resource.uri),
+        ['docs://logo', 'docs://parts', 'docs://readme', 'docs://unfit'],
+      );
+      t.match(resources[2], {
+        name: 'readme',
+        title: 'Read me',
+        mimeType: 'text/markdown',
+        size: 7,
+        annotations: { priority: 1 },
+      });
       const { resourceTemplates } = await sdk.listResourceTemplates();
       t.match(resourceTemplates, [{ name: 'user', uriTemplate: 'users://{id}/posts/{post}{?lang}' }]);
-      t.strictSame((await sdk.readResource({ uri: 'docs://readme' })).contents, [{ uri: 'docs://readme', mimeType: 'text/markdown', text: '# Hello' }]);
-      t.strictSame((await sdk.readResource({ uri: 'docs://logo' })).contents, [{ uri: 'docs://logo', mimeType: 'image/png', blob: PNG }]);
+      t.strictSame((await sdk.readResource({ uri: 'docs://readme' })).contents, [
+        { uri: 'docs://readme', mimeType: 'text/markdown', text: '# Hello' },
+      ]);
+      t.strictSame((await sdk.readResource({ uri: 'docs://logo' })).contents, [
+        { uri: 'docs://logo', mimeType: 'image/png', blob: PNG },
+      ]);
       t.strictSame((await sdk.readResource({ uri: 'docs://parts' })).contents, [
         { uri: 'docs://parts', mimeType: 'text/plain', text: 'a' },
         { uri: 'docs://parts/b', mimeType: 'application/json', text: '{}' },
@@ -116,7 +144,10 @@ t.test('every client reads the same', async (t) => {
       t.strictSame(JSON.parse(read.contents[0].text), { uri, id: 'a b', post: '7', lang: 'dé' });
       for (const missing of ['docs://nothing', 'users://nobody/posts/1', 'users://a/b/posts/1']) {
         // The newer package knows one code for both eras and translates the other.
-        t.match(await failing(sdk.readResource({ uri: missing })), { code: kind === 'sdk 1.32' ? -32002 : -32602, data: { uri: missing } });
+        t.match(await failing(sdk.readResource({ uri: missing })), {
+          code: kind === 'sdk 1.32' ? -32002 : -32602,
+          data: { uri: missing },
+        });
       }
       t.match(await failing(sdk.readResource({ uri: 'docs://unfit' })), { code: 50203 });
 
@@ -138,7 +169,10 @@ t.test('every client reads the same', async (t) => {
       const called = await client.call('blocks', {});
       const blocks = called.content as any[];
       t.notOk(called.isError, JSON.stringify(called));
-      t.strictSame(blocks.map((block) => block.type), ['text', 'image', 'audio', 'resource_link', 'resource', 'resource']);
+      t.strictSame(
+        blocks.map((block) => block.type),
+        ['text', 'image', 'audio', 'resource_link', 'resource', 'resource'],
+      );
       t.strictSame(blocks[0].annotations, { audience: ['user'], priority: 0.5, lastModified: '2026-01-01T00:00:00Z' });
       t.equal(blocks[1].data, PNG);
       t.match(blocks[3], { title: 'Read me', size: 5 });
@@ -150,7 +184,10 @@ t.test('every client reads the same', async (t) => {
       t.match((await client.call('sum', {})).content, [{ text: '3' }], 'and for tools');
       const { tools } = await sdk.listTools();
       t.strictSame(tools.find((tool: any) => tool.name === 'array').outputSchema?.type, isModern ? 'array' : undefined);
-      t.match(tools.find((tool: any) => tool.name === 'blocks'), { title: 'All', icons: [{ src: 'https://acme.example/i.png' }] });
+      t.match(
+        tools.find((tool: any) => tool.name === 'blocks'),
+        { title: 'All', icons: [{ src: 'https://acme.example/i.png' }] },
+      );
       t.match(await client.call('badblock', {}), { isError: true, _meta: { 'leasehold/error': { code: 'result_invalid' } } });
 
       await using bare = await connectClient(kind, served.endpoint('globex'), served.token('globex'));
@@ -158,18 +195,29 @@ t.test('every client reads the same', async (t) => {
       t.strictSame([capabilities.prompts, capabilities.resources, capabilities.completions], [undefined, undefined, undefined]);
     });
   }
-  const other = await connectClient('client 2.4 pinned', served.endpoint('acme'), served.token('acme', 'eve', ['prompts:secret', 'docs:secret']));
+  const other = await connectClient(
+    'client 2.4 pinned',
+    served.endpoint('acme'),
+    served.token('acme', 'eve', ['prompts:secret', 'docs:secret']),
+  );
   t.ok((await other.sdk.listPrompts()).prompts.some((prompt: any) => prompt.name === 'secret'));
   t.equal((await other.sdk.readResource({ uri: 'docs://secret' })).contents[0].text, 'secret');
   await other[Symbol.asyncDispose]();
 
   const records = await served.audit('acme');
   const requested = records.find((record) => record.kind === 'prompt.request' && record.name === 'write');
-  t.strictSame(requested.args.map((arg: any) => arg.name), ['style', 'topic']);
+  t.strictSame(
+    requested.args.map((arg: any) => arg.name),
+    ['style', 'topic'],
+  );
   t.ok(records.some((record) => record.kind === 'prompt.outcome' && record.name === 'fails' && record.code === 'tool_error'));
   t.ok(records.some((record) => record.kind === 'resource.outcome' && record.name === 'readme' && record.outcome === 'ok'));
   t.ok(records.some((record) => record.kind === 'completion.request' && record.name === 'user'));
-  t.ok(records.some((record) => record.kind === 'call.request' && record.tool === 'blocks' && record.depth === 1 && record.parent !== undefined));
+  t.ok(
+    records.some(
+      (record) => record.kind === 'call.request' && record.tool === 'blocks' && record.depth === 1 && record.parent !== undefined,
+    ),
+  );
   t.notMatch(JSON.stringify(records), /a%20b|te:formal|users:\/\//, 'no values');
 });
 
@@ -185,19 +233,26 @@ t.test('the wire of 2026-07-28', async (t) => {
     const { json } = await rpc(url, token, method);
     t.match(json, { result: { resultType: 'complete', ttlMs: Number, cacheScope: 'private' } });
     t.ok(Array.isArray((json as any).result[member]));
-    if (member === 'prompts') t.match(JSON.stringify(json), /{"name":"style","title":"Style","description":"How","required":true}/);
+    if (member === 'prompts')
+      t.match(JSON.stringify(json), /{"name":"style","title":"Style","description":"How","required":true}/);
     t.match((await rpc(url, token, method, { cursor: 'x' })).json, { error: { code: -32602 } });
   }
   const read = (await rpc(url, token, 'resources/read', { uri: 'docs://readme' })).json as any;
   t.match(read.result, { resultType: 'complete', ttlMs: 0, cacheScope: 'private' });
   t.match((await rpc(url, token, 'prompts/get', { name: 'greet' })).json, { result: { resultType: 'complete' } });
   t.match((await rpc(url, token, 'resources/read', {})).json, { error: { code: -32602 } });
-  t.match((await rpc(url, token, 'completion/complete', { ref: 1, argument: { name: 'x', value: 'y' } })).json, { error: { code: -32602 } });
-  t.match((await rpc(url, token, 'completion/complete', { ref: { type: 'ref/prompt', name: 'write' } })).json, { error: { code: -32602 } });
+  t.match((await rpc(url, token, 'completion/complete', { ref: 1, argument: { name: 'x', value: 'y' } })).json, {
+    error: { code: -32602 },
+  });
+  t.match((await rpc(url, token, 'completion/complete', { ref: { type: 'ref/prompt', name: 'write' } })).json, {
+    error: { code: -32602 },
+  });
   const scoped = await rpc(url, token, 'prompts/get', { name: 'secret' });
   t.equal(scoped.status, 403);
   t.match(scoped.headers.get('www-authenticate'), /prompts:secret/);
-  t.match((await rpc(url, token, 'prompts/get', { name: 'stuck' })).json, { error: { code: 50101, data: { nextAction: { do: 'retry' } } } });
+  t.match((await rpc(url, token, 'prompts/get', { name: 'stuck' })).json, {
+    error: { code: 50101, data: { nextAction: { do: 'retry' } } },
+  });
   const schema = (await rpc(url, token, 'tools/list')).json as any;
   t.strictSame(schema.result.tools.find((tool: any) => tool.name === 'schema').inputSchema, {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -222,11 +277,32 @@ t.test('what is declared twice or wrong is refused, and the old keeps serving', 
     return 'no problem came';
   };
   const resource = (of: string) => `defineResource({ ${of}, description: 'x', handler: () => 'x' })`;
-  t.match(await problem(`export default defineToolset({ resources: { a: ${resource("uri: 'x://y'")}, b: ${resource("uri: 'x://y'")} } });`), /the URI x:\/\/y stands twice/);
-  t.match(await problem(`export default defineToolset({ resources: { a: ${resource("uriTemplate: 'x://{a}{b}'")} } });`), /two variables without text/);
-  t.match(await problem(`export default defineToolset({ resources: { 'a b': ${resource("uri: 'x://y'")} } });`), /a name that clients refuse/);
+  t.match(
+    await problem(
+      `export default defineToolset({ resources: { a: ${resource("uri: 'x://y'")}, b: ${resource("uri: 'x://y'")} } });`,
+    ),
+    /the URI x:\/\/y stands twice/,
+  );
+  t.match(
+    await problem(`export default defineToolset({ resources: { a: ${resource("uriTemplate: 'x://{a}{b}'")} } });`),
+    /two variables without text/,
+  );
+  t.match(
+    await problem(`export default defineToolset({ resources: { 'a b': ${resource("uri: 'x://y'")} } });`),
+    /a name that clients refuse/,
+  );
   t.match(await problem(`export default defineToolset({ resources: { a: ${resource("uri: 'readme'")} } });`), /uri/);
-  t.match(await problem(`export default defineToolset({ prompts: { a: defineTool({ description: 'x', handler: () => 'x' }) as never } });`), /must come from definePrompt/);
-  t.match(await problem(`export default defineToolset({ prompts: { a: definePrompt({ description: 'x', complete: { b: [] } as never, handler: () => 'x' }) } });`), /completes nothing/);
+  t.match(
+    await problem(
+      `export default defineToolset({ prompts: { a: defineTool({ description: 'x', handler: () => 'x' }) as never } });`,
+    ),
+    /must come from definePrompt/,
+  );
+  t.match(
+    await problem(
+      `export default defineToolset({ prompts: { a: definePrompt({ description: 'x', complete: { b: [] } as never, handler: () => 'x' }) } });`,
+    ),
+    /completes nothing/,
+  );
   t.equal((await served.call('acme', 'only')).text, 'x');
 });
