@@ -33,7 +33,7 @@ async function upstream(t: Test): Promise<{ origin: string; seen: string[]; head
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, headers };
 }
 
-const NAME = "Type.Object({ name: Type.String() })";
+const NAME = 'Type.Object({ name: Type.String() })';
 const TOOLS = `
   confirm: defineTool({ description: 'confirm', connections: { api: {} }, outputSchema: Type.Any(), async handler(_a, ctx) {
     const first = await ctx.connections.api.json('/first');
@@ -88,7 +88,10 @@ async function estate(t: Test): Promise<{ served: ServedEstate; api: Awaited<Ret
   const api = await upstream(t);
   const tenant = { connections: { api: { type: 'none', origins: [api.origin] } } };
   const tools = { 'ask.ts': toolset(TOOLS) };
-  const served = await serve(t, { server: { egress: { privateOrigins: [api.origin] } }, tenants: { acme: { tenant, tools }, globex: { tenant, tools } } });
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] } },
+    tenants: { acme: { tenant, tools }, globex: { tenant, tools } },
+  });
   return { served, api };
 }
 
@@ -101,8 +104,21 @@ interface Round {
   readonly capabilities?: object;
 }
 
+interface Result {
+  readonly resultType: string;
+  readonly inputRequests?: { readonly [key: string]: { readonly method: string } };
+  readonly requestState?: string;
+  readonly structuredContent?: unknown;
+  readonly content?: readonly { readonly text: string }[];
+  readonly _meta?: { readonly 'leasehold/error'?: { readonly code: string } };
+}
+
 /** One request of the 2026 era. */
-async function round(served: ServedEstate, tool: string, { args = {}, answers, state, capabilities = ALL, tenant = 'acme', token = served.token(tenant) }: Round = {}) {
+async function round(
+  served: ServedEstate,
+  tool: string,
+  { args = {}, answers, state, capabilities = ALL, tenant = 'acme', token = served.token(tenant) }: Round = {},
+) {
   const { body, headers } = modern('tools/call', {
     name: tool,
     arguments: args,
@@ -111,12 +127,21 @@ async function round(served: ServedEstate, tool: string, { args = {}, answers, s
     _meta: { [`${PREFIX}clientCapabilities`]: capabilities },
   });
   const { status, json } = await post(served.endpoint(tenant), token, body, headers);
-  const result = json?.result as any;
-  return { status, result, asks: Object.keys(result?.inputRequests ?? {}).toSorted(), state: result?.requestState as string, code: result?._meta?.['leasehold/error']?.code, data: result?.structuredContent, error: json?.error };
+  const result = json?.result as Result | undefined;
+  return {
+    status,
+    result,
+    asks: Object.keys(result?.inputRequests ?? {}).toSorted(),
+    state: result?.requestState ?? '',
+    code: result?._meta?.['leasehold/error']?.code,
+    data: result?.structuredContent,
+    text: result?.content?.[0]?.text,
+    error: json?.error,
+  };
 }
 
 const accept = (content: object) => ({ action: 'accept', content });
-const SAMPLED = { role: 'assistant', model: 'm', content: { type: 'text', text: 'hello' } };
+const SAMPLED = { role: 'assistant', model: 'm', content: { type: 'text', text: 'hello' } } as const;
 
 t.test('one handler, three clients, both eras: answers, defaults, decline', async (t) => {
   const { served, api } = await estate(t);
@@ -133,33 +158,57 @@ t.test('one handler, three clients, both eras: answers, defaults, decline', asyn
       roots: () => [{ uri: 'file:///home/ada', name: 'home' }],
     };
     await using client = await connectClient(kind, served.endpoint('acme'), served.token('acme'), answers);
-    const { structuredContent } = (await client.call('confirm', {})) as any;
-    t.strictSame(structuredContent, {
-      first: { n: 1 },
-      one: { action: 'accept', content: { name: 'Ada', note: 'none' } },
-      second: { n: 2 },
-      two: { action: 'accept', content: { color: 'blue' } },
-    }, `${kind}: answers arrive, with defaults`);
+    const { structuredContent } = await client.call('confirm', {});
+    t.strictSame(
+      structuredContent,
+      {
+        first: { n: 1 },
+        one: { action: 'accept', content: { name: 'Ada', note: 'none' } },
+        second: { n: 2 },
+        two: { action: 'accept', content: { color: 'blue' } },
+      },
+      `${kind}: answers arrive, with defaults`,
+    );
     t.strictSame(api.seen, ['GET /first', 'GET /second'], `${kind}: each request left once`);
     t.strictSame(asked, ['first {"n":1}', 'second'], `${kind}: each question was put once`);
-    const many = ((await client.call('many', {})) as any).structuredContent.all;
-    t.strictSame(many.map((one: any) => one.action ?? one.model ?? one[0].uri), ['accept', 'accept', 'm', 'file:///home/ada'], kind);
-    t.strictSame(((await client.call('nested', {})) as any).structuredContent.two.length, 2, `${kind}: nested`);
+    t.match(
+      (await client.call('many', {})).structuredContent,
+      { all: [{ action: 'accept' }, { action: 'accept' }, { model: 'm' }, [{ uri: 'file:///home/ada', name: 'home' }]] },
+      `${kind}: all kinds at once`,
+    );
+    t.match(
+      (await client.call('nested', {})).structuredContent,
+      { two: [{ action: 'accept' }, { action: 'accept' }], own: { action: 'accept' } },
+      `${kind}: nested`,
+    );
     t.match((await client.call('after', {}))._meta, { 'leasehold/error': { code: 'elicit_after_effect' } }, kind);
 
-    await using declining = await connectClient(kind, served.endpoint('acme'), served.token('acme'), { elicit: () => ({ action: 'decline' }) });
-    t.strictSame(((await declining.call('caught', {})) as any).structuredContent, { answer: { action: 'decline' } }, `${kind}: decline is an answer`);
+    await using declining = await connectClient(kind, served.endpoint('acme'), served.token('acme'), {
+      elicit: () => ({ action: 'decline' }),
+    });
+    t.strictSame(
+      (await declining.call('caught', {})).structuredContent,
+      { answer: { action: 'decline' } },
+      `${kind}: decline is an answer`,
+    );
 
     await using mute = await connectClient(kind, served.endpoint('acme'), served.token('acme'));
-    t.match(await mute.call('fickle', {}).then((r) => r._meta?.['leasehold/error'], (e) => e), kind === 'client 2.4 pinned' ? { code: -32021 } : { code: 'elicit_unsupported' }, `${kind}: a client that cannot be asked`);
+    t.match(
+      await mute.call('fickle', {}).then(
+        (r) => r._meta?.['leasehold/error'],
+        (e) => e,
+      ),
+      kind === 'client 2.4 pinned' ? { code: -32021 } : { code: 'elicit_unsupported' },
+      `${kind}: a client that cannot be asked`,
+    );
   }
 });
 
 t.test('2026: rounds, and what a state is good for', async (t) => {
   const { served, api } = await estate(t);
   const first = await round(served, 'confirm');
-  t.equal(first.result.resultType, 'input_required');
-  t.strictSame(first.result.inputRequests.one.method, 'elicitation/create');
+  t.equal(first.result?.resultType, 'input_required');
+  t.strictSame(first.result?.inputRequests?.['one']?.method, 'elicitation/create');
   t.notMatch(first.state, /first/);
   const again = await round(served, 'confirm', { answers: { other: accept({}) }, state: first.state });
   t.strictSame(again.asks, ['one'], 'a missing answer is asked for again');
@@ -178,7 +227,11 @@ t.test('2026: rounds, and what a state is good for', async (t) => {
     await delay(250);
     third = await round(served, 'confirm', { answers: { two: accept({ color: 'red' }) }, state: second.state });
   }
-  t.match(third.data, { first: { n: 1 }, one: { content: { name: 'Ada' } }, second: { n: 2 }, two: { content: { color: 'red' } } }, 'after kill -9 of the hosts');
+  t.match(
+    third.data,
+    { first: { n: 1 }, one: { content: { name: 'Ada' } }, second: { n: 2 }, two: { content: { color: 'red' } } },
+    'after kill -9 of the hosts',
+  );
   t.strictSame(api.seen, ['GET /first', 'GET /second'], 'each request left once, over all rounds and a dead host');
   const writes = (await served.audit('acme')).filter((event) => event.kind === 'store.write');
   t.equal(writes.length, 1, 'so did each write');
@@ -200,10 +253,15 @@ t.test('2026: rounds, and what a state is good for', async (t) => {
   t.match(await round(served, 'many', { answers, state: first.state }), { error: { code: -32602 } }, 'another tool');
   t.match(await round(served, 'confirm', { answers: 7 }), { error: { code: -32602 } }, 'answers that are no object');
   t.match(await round(served, 'confirm', { state: 7 }), { error: { code: -32602 } });
-  t.match(await round(served, 'confirm', { answers: { one: { action: 'accept', content: { name: 'x'.repeat(300_000) } } } }), { error: { code: -32602 } });
+  t.match(await round(served, 'confirm', { answers: { one: { action: 'accept', content: { name: 'x'.repeat(300_000) } } } }), {
+    error: { code: -32602 },
+  });
   t.strictSame(api.seen.length, 2, 'nothing was sent for them');
 
-  writeTenant(served.estate, 'acme', { tenant: { connections: { api: { type: 'none', origins: [api.origin] } } }, tools: { 'ask.ts': toolset(`${TOOLS} more: defineTool({ description: 'more', handler: () => 'x' }),`) } });
+  writeTenant(served.estate, 'acme', {
+    tenant: { connections: { api: { type: 'none', origins: [api.origin] } } },
+    tools: { 'ask.ts': toolset(`${TOOLS} more: defineTool({ description: 'more', handler: () => 'x' }),`) },
+  });
   for (let tries = 0; tries < 100 && (await round(served, 'more')).error !== undefined; tries += 1) await delay(100);
   const swapped = await round(served, 'confirm', { answers, state: first.state });
   t.match(swapped, { status: 400, error: { code: -32602, message: /changed/ } }, 'the tools are others now');
@@ -213,18 +271,26 @@ t.test('2026: an abandoned run is seen by nobody; several questions; nested ones
   const { served, api } = await estate(t);
   const asked = await round(served, 'caught');
   t.strictSame(asked.asks, ['one']);
-  t.equal((await round(served, 'finals')).result.content[0].text, '0', 'no catch and no finally of the author ran');
-  t.strictSame((await round(served, 'caught', { answers: { one: { action: 'cancel' } }, state: asked.state })).data, { answer: { action: 'cancel' } });
-  t.strictSame((await round(served, 'caught', { answers: { one: accept({ name: 'x' }) } })).data.answer.action, 'accept', 'answers without a state are answers');
+  t.equal((await round(served, 'finals')).text, '0', 'no catch and no finally of the author ran');
+  t.strictSame((await round(served, 'caught', { answers: { one: { action: 'cancel' } }, state: asked.state })).data, {
+    answer: { action: 'cancel' },
+  });
+  t.match(
+    (await round(served, 'caught', { answers: { one: accept({ name: 'x' }) } })).data,
+    { answer: { action: 'accept' } },
+    'answers without a state are answers',
+  );
 
   const many = await round(served, 'many');
   t.strictSame(many.asks, ['a', 'b', 'm', 'roots'], 'asked together, the one behind a slow request too');
-  t.equal(many.result.inputRequests.m.method, 'sampling/createMessage');
-  t.equal(many.result.inputRequests.roots.method, 'roots/list');
+  t.equal(many.result?.inputRequests?.['m']?.method, 'sampling/createMessage');
+  t.equal(many.result?.inputRequests?.['roots']?.method, 'roots/list');
   const half = await round(served, 'many', { answers: { a: accept({ name: 'a' }), m: SAMPLED }, state: many.state });
   t.strictSame(half.asks, ['b', 'roots']);
   const rest = { b: { action: 'decline' }, roots: { roots: [{ uri: 'file:///x' }] } };
-  t.match((await round(served, 'many', { answers: rest, state: half.state })).data, { all: [{ action: 'accept' }, { action: 'decline' }, { model: 'm' }, [{ uri: 'file:///x' }]] });
+  t.match((await round(served, 'many', { answers: rest, state: half.state })).data, {
+    all: [{ action: 'accept' }, { action: 'decline' }, { model: 'm' }, [{ uri: 'file:///x' }]],
+  });
   t.strictSame(api.seen, ['GET /slow']);
 
   api.seen.length = 0;
@@ -241,26 +307,56 @@ t.test('2026: an abandoned run is seen by nobody; several questions; nested ones
   t.match(await round(served, 'after'), { code: 'elicit_after_effect' });
   t.match(await round(served, 'large'), { code: 'journal_full' });
   const fickle = await round(served, 'fickle');
-  t.match(await round(served, 'fickle', { answers: { sure: accept({ name: 'yes' }) }, state: fickle.state }), { code: 'replay_mismatch' }, 'a yes counts for the question that was read');
+  t.match(
+    await round(served, 'fickle', { answers: { sure: accept({ name: 'yes' }) }, state: fickle.state }),
+    { code: 'replay_mismatch' },
+    'a yes counts for the question that was read',
+  );
 
-  t.match(await round(served, 'fickle', { capabilities: {} }), { status: 400, error: { code: -32021, data: { requiredCapabilities: { elicitation: {} } } } });
-  t.match(await round(served, 'fickle', { capabilities: { elicitation: { url: {} } } }), { error: { code: -32021 } }, 'a client without forms');
+  t.match(await round(served, 'fickle', { capabilities: {} }), {
+    status: 400,
+    error: { code: -32021, data: { requiredCapabilities: { elicitation: {} } } },
+  });
+  t.match(
+    await round(served, 'fickle', { capabilities: { elicitation: { url: {} } } }),
+    { error: { code: -32021 } },
+    'a client without forms',
+  );
   const partial = await round(served, 'partial', { capabilities: { sampling: {} } });
   t.strictSame(partial.asks, ['s'], 'only what the client declared');
-  t.equal((await round(served, 'partial', { capabilities: { sampling: {} }, answers: { s: SAMPLED }, state: partial.state })).result.content[0].text, 'elicit_unsupported ok');
+  t.equal(
+    (await round(served, 'partial', { capabilities: { sampling: {} }, answers: { s: SAMPLED }, state: partial.state })).text,
+    'elicit_unsupported ok',
+  );
 });
 
 t.test('2025: a bad answer, an answer to nothing, a client that goes away', async (t) => {
   const { served } = await estate(t);
   for (const bad of [{ action: 'accept', content: { name: 7 } }, { action: 'perhaps' }]) {
-    await using client = await connectClient('client 2.4 default', served.endpoint('acme'), served.token('acme'), { elicit: () => bad as never });
+    await using client = await connectClient('client 2.4 default', served.endpoint('acme'), served.token('acme'), {
+      elicit: () => bad as never,
+    });
     t.match(await client.call('fickle', {}), { _meta: { 'leasehold/error': { code: 'answer_invalid' } } });
   }
   const { session } = await initialize(served.endpoint('acme'), served.token('acme'));
-  for (const odd of [{ jsonrpc: '2.0', id: 99, result: {} }, { jsonrpc: '2.0', id: 'x', result: { a: 1 } }, { jsonrpc: '2.0', id: 0, error: { code: 1, message: 'x' } }]) {
+  for (const odd of [
+    { jsonrpc: '2.0', id: 99, result: {} },
+    { jsonrpc: '2.0', id: 'x', result: { a: 1 } },
+    { jsonrpc: '2.0', id: 0, error: { code: 1, message: 'x' } },
+  ]) {
     t.equal((await legacy(served.endpoint('acme'), served.token('acme'), session, odd)).status, 202);
   }
-  t.match((await legacy(served.endpoint('acme'), served.token('acme'), session, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'finals' } })).json, { id: 1, result: {} });
+  t.match(
+    (
+      await legacy(served.endpoint('acme'), served.token('acme'), session, {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'tools/call',
+        params: { name: 'finals' },
+      })
+    ).json,
+    { id: 1, result: {} },
+  );
 });
 
 t.test('trace context and baggage reach the upstream through a nested call, in both eras', async (t) => {
@@ -268,12 +364,24 @@ t.test('trace context and baggage reach the upstream through a nested call, in b
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01';
   const trace = { traceparent, tracestate: 'vendor=1', baggage: 'user=ada,plan=x%20y' };
   const { body, headers } = modern('tools/call', { name: 'traced', arguments: {}, _meta: trace });
-  t.match((await post(served.endpoint('acme'), served.token('acme'), body, headers)).json, { result: { resultType: 'complete' } });
+  t.match((await post(served.endpoint('acme'), served.token('acme'), body, headers)).json, {
+    result: { resultType: 'complete' },
+  });
   t.match(api.headers.at(-1), trace, 'from _meta');
   const { session } = await initialize(served.endpoint('acme'), served.token('acme'));
-  await legacy(served.endpoint('acme'), served.token('acme'), session, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'traced' } }, trace);
+  await legacy(
+    served.endpoint('acme'),
+    served.token('acme'),
+    session,
+    { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'traced' } },
+    trace,
+  );
   t.match(api.headers.at(-1), trace, 'from headers');
-  const odd = modern('tools/call', { name: 'traced', arguments: {}, _meta: { traceparent: 'x', tracestate: 'a=1', baggage: 'a=1\r\nx-evil: 1' } });
+  const odd = modern('tools/call', {
+    name: 'traced',
+    arguments: {},
+    _meta: { traceparent: 'x', tracestate: 'a=1', baggage: 'a=1\r\nx-evil: 1' },
+  });
   await post(served.endpoint('acme'), served.token('acme'), odd.body, { ...odd.headers, traceparent, tracestate: 'b=2' });
   const { traceparent: begun, tracestate, baggage } = api.headers.at(-1) ?? {};
   t.match(begun, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/, 'what is not well formed is not passed on');

@@ -22,6 +22,7 @@ export interface CallOptions {
 export interface CallResult {
   readonly content?: unknown;
   readonly isError?: boolean | undefined;
+  readonly structuredContent?: unknown;
   readonly _meta?: Record<string, unknown> | undefined;
 }
 
@@ -53,9 +54,12 @@ export interface SdkClient {
 
 /** What the user, the model and the disk of a client answer; each that is there is declared as a capability. */
 export interface ClientAnswers {
-  elicit?(params: { message: string; requestedSchema: any }): { action: 'accept' | 'decline' | 'cancel'; content?: any };
-  sample?(params: any): any;
-  roots?(): { uri: string; name?: string }[];
+  readonly elicit?: (params: { message: string; requestedSchema: { properties: Record<string, unknown> } }) => {
+    action: 'accept' | 'decline' | 'cancel';
+    content?: Record<string, string>;
+  };
+  readonly sample?: (params: unknown) => { role: 'assistant'; model: string; content: { type: 'text'; text: string } };
+  readonly roots?: () => { uri: string; name?: string }[];
 }
 
 function capabilitiesOf({ elicit, sample, roots }: ClientAnswers): Record<string, object> {
