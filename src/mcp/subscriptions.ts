@@ -141,7 +141,7 @@ export class Subscriptions {
   }
 
   *#all(): Iterable<Subscription> {
-    for (const subscriptions of [...this.#byTenant.values()]) yield* [...subscriptions];
+    for (const subscriptions of this.#byTenant.values()) yield* subscriptions;
   }
 
   #endRefused(): void {

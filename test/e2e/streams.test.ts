@@ -5,8 +5,8 @@ import t from 'tap';
 import { EventStore, ByteBudget } from '../../src/mcp/legacy/event-store.ts';
 import { BATCH_MESSAGES } from '../../src/mcp/legacy/batch.ts';
 import { paramHeaders } from '../../src/shared/param-headers.ts';
-import { EventReader } from '../helpers/event-reader.ts';
-import { init, initialize, legacy, modern, post, PREFIX, rpc } from '../helpers/mcp-wire.ts';
+import { EventReader, type Told } from '../helpers/event-reader.ts';
+import { init, initialize, legacy, modern, post, PREFIX, rpc, type RpcMessage } from '../helpers/mcp-wire.ts';
 import { type ServedEstate, serve, serveFolder } from '../helpers/runtime.ts';
 
 const TOOLS = `import { definePrompt, defineResource, defineTool, defineToolset, Type } from 'leasehold';
@@ -38,7 +38,7 @@ function listen(served: ServedEstate, notifications: unknown, options: { token?:
   const { tenant = 'acme', id = 7, token = served.token(tenant) } = options;
   return EventReader.open(served.endpoint(tenant), init(token, modern('subscriptions/listen', { notifications } as never, id)));
 }
-const methodIs = (method: string) => (event: { message: any }) => event.message?.method === method;
+const methodIs = (method: string) => (event: { message: Told | undefined }) => event.message?.method === method;
 
 /** Changes the tenant's sources and waits for the swap. */
 async function swap(served: ServedEstate, tenant: string, mark: string): Promise<void> {
@@ -72,7 +72,7 @@ t.test('2026-07-28', async (t) => {
       method: 'notifications/subscriptions/acknowledged',
       params: { _meta: { [SUBSCRIPTION]: 'sub "1"' } },
     });
-    t.strictSame(first?.message.params.notifications, {
+    t.strictSame(first?.message?.params?.['notifications'], {
       toolsListChanged: true,
       resourceSubscriptions: ['doc://a', 'doc://items/1'],
     });
@@ -80,17 +80,17 @@ t.test('2026-07-28', async (t) => {
       await served.call('acme', 'touch', { uri });
     const told = await stream.until(methodIs('notifications/resources/updated'));
     t.strictSame(
-      told.map(({ message }) => message.params),
+      told.map(({ message }) => message?.params),
       [{ _meta: { [SUBSCRIPTION]: 'sub "1"' }, uri: 'doc://items/1' }],
     );
     await swap(served, 'acme', 'bonjour');
     const changed = await stream.until(methodIs('notifications/tools/list_changed'));
     t.strictSame(
-      changed.map(({ message }) => message.method),
+      changed.map(({ message }) => message?.method),
       ['notifications/tools/list_changed'],
     );
     t.strictSame(
-      (await prompts.until(methodIs('notifications/prompts/list_changed'))).map(({ message }) => message.method),
+      (await prompts.until(methodIs('notifications/prompts/list_changed'))).map(({ message }) => message?.method),
       ['notifications/subscriptions/acknowledged', 'notifications/prompts/list_changed'],
     );
     await served.call('globex', 'touch', { uri: 'doc://a' });
@@ -117,7 +117,7 @@ t.test('2026-07-28', async (t) => {
       { resourceSubscriptions: ['doc://secret'] },
       { token: served.token('acme', 'eve', ['other']) },
     );
-    t.strictSame((await scoped.next())?.message.params.notifications, {}, 'who may not read it does not hear of it');
+    t.strictSame((await scoped.next())?.message?.params?.['notifications'], {}, 'who may not read it does not hear of it');
     scoped.leave();
 
     const bob = served.token('acme', 'bob');
@@ -284,11 +284,11 @@ t.test('sessions of the 2025 era', async (t) => {
     const resumed = await stream(served, session, { 'last-event-id': first?.id ?? '' });
     const rest = await resumed.rest();
     t.strictSame(
-      rest.map(({ message }) => message.method ?? message.id),
+      rest.map(({ message }) => message?.method ?? message?.id),
       ['notifications/progress', 5],
       'the rest of this stream, once, and its end',
     );
-    t.match(rest.at(-1)?.message.result, { content: [{ text: 'xxx' }] });
+    t.match(rest.at(-1)?.message?.result, { content: [{ text: 'xxx' }] });
     const all = await (await stream(served, session, { 'last-event-id': primed?.id ?? '' })).rest();
     t.equal(all.length, 3, 'also when it has ended');
     for (const wrong of ['', 'x', '9-99999', '1-0', `${'9'.repeat(30)}-1`])
@@ -391,7 +391,7 @@ t.test('sessions of the 2025 era', async (t) => {
       say('initialize', {}, 3),
       tool('none', {}, 4),
     ]);
-    const answers = new Map((json as unknown as any[]).map((one) => [one.id, one]));
+    const answers = new Map((json as unknown as RpcMessage[]).map((one) => [one.id, one]));
     t.equal(status, 200);
     t.match(answers.get(1), { result: { content: [{ text: 'talked' }] } });
     t.match(answers.get('two'), { result: {} });

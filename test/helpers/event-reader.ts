@@ -1,12 +1,20 @@
 // Reads an event stream one event at a time, as a client that watches does.
 // Not responsible for what is in it. Invariant: every event is given out once, in order; waiting ends with the stream.
 
+/** A JSON-RPC message of a stream, as far as tests look into one. */
+export interface Told {
+  readonly id?: unknown;
+  readonly method?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly result?: Readonly<Record<string, unknown>>;
+}
+
 export interface StreamEvent {
   readonly id: string | undefined;
   readonly retry: number | undefined;
   readonly data: string;
   /** The data as JSON; undefined where there is none. */
-  readonly message: any;
+  readonly message: Told | undefined;
 }
 
 export class EventReader {
@@ -75,6 +83,6 @@ function eventOf(block: string): StreamEvent | undefined {
   const data = field('data');
   if (data === undefined) return undefined;
   const retry = field('retry');
-  const message: unknown = data === '' ? undefined : JSON.parse(data);
+  const message = data === '' ? undefined : (JSON.parse(data) as Told);
   return { id: field('id'), retry: retry === undefined ? undefined : Number(retry), data, message };
 }

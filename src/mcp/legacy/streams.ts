@@ -81,7 +81,7 @@ export class SessionStreams {
   }
 
   close(): void {
-    for (const answer of [...this.#requests.values()]) answer.end();
+    for (const answer of this.#requests.values()) answer.end();
     this.#drop();
     this.#store.clear();
   }

@@ -23,9 +23,9 @@ const test_logging_tool = defineTool({
 });
 const test_tool_with_progress = defineTool({
   description: 'Tells its progress three times',
-  async handler(_args, { progress }) {
+  async handler(_args, ctx) {
     for (const done of [0, 50, 100]) {
-      progress({ progress: done, total: 100, message: `Completed step ${done} of 100` });
+      ctx.progress({ progress: done, total: 100, message: `Completed step ${done} of 100` });
       await pause();
     }
     return 'Done';
