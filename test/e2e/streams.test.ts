@@ -1,6 +1,4 @@
 // Streams of both eras over the real server: subscriptions, log messages, mirrored parameters, sessions and what they survive.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
 import { EventStore, ByteBudget } from '../../src/mcp/legacy/event-store.ts';
 import { BATCH_MESSAGES } from '../../src/mcp/legacy/batch.ts';
@@ -8,30 +6,8 @@ import { paramHeaders } from '../../src/shared/param-headers.ts';
 import { EventReader, type Told } from '../helpers/event-reader.ts';
 import { init, initialize, legacy, modern, post, PREFIX, rpc, type RpcMessage } from '../helpers/mcp-wire.ts';
 import { type ServedEstate, serve, serveFolder } from '../helpers/runtime.ts';
+import { ESTATE, swap } from '../helpers/streams-estate.ts';
 
-const TOOLS = `import { definePrompt, defineResource, defineTool, defineToolset, Type } from 'leasehold';
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-export default defineToolset({
-  tools: {
-    touch: defineTool({ description: 'touch', inputSchema: Type.Object({ uri: Type.String() }), handler({ uri }, ctx) { ctx.notifyResourceUpdated(uri); return 'touched'; } }),
-    flood: defineTool({ description: 'flood', handler(_a, ctx) { for (let i = 0; i < 5000; i += 1) ctx.notifyResourceUpdated('doc://a'); return 'flooded'; } }),
-    talk: defineTool({ description: 'talk', handler(_a, ctx) { ctx.log.debug('quiet'); ctx.log.info('said', { n: 1 }); console.log('for the author'); ctx.log.warn('careful'); ctx.log.error('bad\\nline'); return 'talked'; } }),
-    steps: defineTool({ description: 'steps', inputSchema: Type.Object({ bytes: Type.Optional(Type.Integer()) }), async handler({ bytes }, ctx) { ctx.progress({ progress: 1 }); await pause(300); ctx.progress({ progress: 2 }); return 'x'.repeat(bytes ?? 1); } }),
-    routed: defineTool({ description: 'routed', inputSchema: Type.Object({
-      region: Type.Optional(Type.String({ 'x-mcp-header': 'Region' })),
-      size: Type.Optional(Type.Integer({ 'x-mcp-header': 'Size' })),
-      deep: Type.Optional(Type.Object({ on: Type.Optional(Type.Boolean({ 'x-mcp-header': 'Deep-On' })) })),
-    }), handler: (args) => JSON.stringify(args) }),
-  },
-  prompts: { hello: definePrompt({ description: 'hello', handler: () => 'hello' }) },
-  resources: {
-    a: defineResource({ uri: 'doc://a', description: 'a', handler: () => 'a' }),
-    one: defineResource({ uriTemplate: 'doc://items/{id}', description: 'items', handler: ({ params }) => params.id }),
-    secret: defineResource({ uri: 'doc://secret', description: 'secret', scopes: ['secret'], handler: () => 's' }),
-  },
-});
-`;
-const ESTATE = { tenants: { acme: { tools: { 'all.ts': TOOLS } }, globex: { tools: { 'all.ts': TOOLS } } } };
 const SUBSCRIPTION = `${PREFIX}subscriptionId`;
 
 function listen(served: ServedEstate, notifications: unknown, options: { token?: string; id?: unknown; tenant?: string } = {}) {
@@ -39,18 +15,6 @@ function listen(served: ServedEstate, notifications: unknown, options: { token?:
   return EventReader.open(served.endpoint(tenant), init(token, modern('subscriptions/listen', { notifications } as never, id)));
 }
 const methodIs = (method: string) => (event: { message: Told | undefined }) => event.message?.method === method;
-
-/** Changes the tenant's sources and waits for the swap. */
-async function swap(served: ServedEstate, tenant: string, mark: string): Promise<void> {
-  const file = join(served.estate, 'tenants', tenant, 'tools', 'all.ts');
-  const swapped = Promise.withResolvers<void>();
-  const before = served.runtime.registry.get(tenant)?.toolset?.hash;
-  served.runtime.registry.onChange((change) => {
-    if (change.tenant === tenant && served.runtime.registry.get(tenant)?.toolset?.hash !== before) swapped.resolve();
-  });
-  writeFileSync(file, readFileSync(file, 'utf8').replace("description: 'hello'", `description: '${mark}'`));
-  await swapped.promise;
-}
 
 t.test('2026-07-28', async (t) => {
   const served = await serve(t, ESTATE);
