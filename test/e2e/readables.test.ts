@@ -62,10 +62,20 @@ export default defineToolset({
 `;
 const BARE = `${IMPORTS}export default defineToolset({ tools: { only: defineTool({ description: 'only', handler: () => 'x' }) } });\n`;
 
-async function failing(promise: Promise<unknown>): Promise<{ code: number; message: string; data: any }> {
+interface Answered<R = { readonly [member: string]: unknown }> {
+  readonly result: R;
+}
+interface Block {
+  readonly type: string;
+  readonly annotations?: object;
+  readonly data?: string;
+  readonly resource?: { readonly blob?: string };
+}
+
+async function failing(promise: Promise<unknown>): Promise<{ code: number; message: string; data: unknown }> {
   return promise.then(
     () => ({ code: 0, message: 'nothing failed', data: undefined }),
-    (error: { code: number; message: string; data: any }) => error,
+    (error: { code: number; message: string; data: unknown }) => error,
   );
 }
 
@@ -84,11 +94,11 @@ t.test('every client reads the same', async (t) => {
 
       const { prompts } = await sdk.listPrompts();
       t.strictSame(
-        prompts.map((prompt: any) => prompt.name),
+        prompts.map((prompt) => prompt.name),
         ['fails', 'greet', 'masked', 'stuck', 'write', 'wrong'],
       );
       t.match(prompts[1], { title: 'Greet', icons: [{ src: 'https://acme.example/i.png' }], arguments: [] });
-      t.match(prompts[4].arguments, [
+      t.match(prompts[4]?.arguments, [
         { name: 'style', description: 'How', required: true },
         { name: 'topic', required: false },
       ]);
@@ -96,9 +106,9 @@ t.test('every client reads the same', async (t) => {
       t.strictSame(greet.messages, [{ role: 'user', content: { type: 'text', text: 'Say hello' } }]);
       t.equal(greet.description, 'Greets');
       const written = await sdk.getPrompt({ name: 'write', arguments: { style: 'formal', topic: 'tea' } });
-      t.equal(written.messages[0].content.text, 'formal/tea/acme');
+      t.equal(written.messages[0]?.content.text, 'formal/tea/acme');
       t.strictSame(written.messages[1], { role: 'assistant', content: { type: 'image', data: PNG, mimeType: 'image/png' } });
-      t.equal(written.messages[2].content.resource.text, 'called');
+      t.equal(written.messages[2]?.content.resource?.text, 'called');
       t.match(await failing(sdk.getPrompt({ name: 'write' })), {
         code: -32602,
         data: { nextAction: { do: 'fix_arguments', path: '/style' } },
@@ -116,7 +126,7 @@ t.test('every client reads the same', async (t) => {
 
       const { resources } = await sdk.listResources();
       t.strictSame(
-        resources.map((resource: any) => resource.uri),
+        resources.map((resource) => resource.uri),
         ['docs://logo', 'docs://parts', 'docs://readme', 'docs://unfit'],
       );
       t.match(resources[2], {
@@ -141,7 +151,7 @@ t.test('every client reads the same', async (t) => {
       ]);
       const uri = 'users://a%20b/posts/7?lang=d%C3%A9';
       const read = await sdk.readResource({ uri });
-      t.strictSame(JSON.parse(read.contents[0].text), { uri, id: 'a b', post: '7', lang: 'dé' });
+      t.strictSame(JSON.parse(read.contents[0]?.text ?? ''), { uri, id: 'a b', post: '7', lang: 'dé' });
       for (const missing of ['docs://nothing', 'users://nobody/posts/1', 'users://a/b/posts/1']) {
         // The newer package knows one code for both eras and translates the other.
         t.match(await failing(sdk.readResource({ uri: missing })), {
@@ -167,32 +177,35 @@ t.test('every client reads the same', async (t) => {
       t.match(await failing(complete({ type: 'ref/resource', uri: 'users://{id}' }, 'id', 'u')), { code: -32602 });
 
       const called = await client.call('blocks', {});
-      const blocks = called.content as any[];
+      const blocks = called.content as Block[];
       t.notOk(called.isError, JSON.stringify(called));
       t.strictSame(
         blocks.map((block) => block.type),
         ['text', 'image', 'audio', 'resource_link', 'resource', 'resource'],
       );
-      t.strictSame(blocks[0].annotations, { audience: ['user'], priority: 0.5, lastModified: '2026-01-01T00:00:00Z' });
-      t.equal(blocks[1].data, PNG);
+      t.strictSame(blocks[0]?.annotations, { audience: ['user'], priority: 0.5, lastModified: '2026-01-01T00:00:00Z' });
+      t.equal(blocks[1]?.data, PNG);
       t.match(blocks[3], { title: 'Read me', size: 5 });
-      t.equal(blocks[5].resource.blob, 'AQI=');
-      const array = (await client.call('array', {})) as any;
+      t.equal(blocks[5]?.resource?.blob, 'AQI=');
+      const array = (await client.call('array', {})) as { content: unknown; structuredContent?: unknown };
       t.strictSame(array.content, [{ type: 'text', text: '[1,2]' }]);
       const isModern = MODERN_CLIENTS.includes(kind);
       t.strictSame(array.structuredContent, isModern ? [1, 2] : undefined, 'data that is no object is for newer clients');
       t.match((await client.call('sum', {})).content, [{ text: '3' }], 'and for tools');
       const { tools } = await sdk.listTools();
-      t.strictSame(tools.find((tool: any) => tool.name === 'array').outputSchema?.type, isModern ? 'array' : undefined);
+      t.strictSame(tools.find((tool) => tool.name === 'array')?.outputSchema?.type, isModern ? 'array' : undefined);
       t.match(
-        tools.find((tool: any) => tool.name === 'blocks'),
+        tools.find((tool) => tool.name === 'blocks'),
         { title: 'All', icons: [{ src: 'https://acme.example/i.png' }] },
       );
       t.match(await client.call('badblock', {}), { isError: true, _meta: { 'leasehold/error': { code: 'result_invalid' } } });
 
       await using bare = await connectClient(kind, served.endpoint('globex'), served.token('globex'));
-      const capabilities = bare.sdk.getServerCapabilities();
-      t.strictSame([capabilities.prompts, capabilities.resources, capabilities.completions], [undefined, undefined, undefined]);
+      const capabilities = bare.sdk.getServerCapabilities() ?? {};
+      t.strictSame(
+        [capabilities['prompts'], capabilities['resources'], capabilities['completions']],
+        [undefined, undefined, undefined],
+      );
     });
   }
   const other = await connectClient(
@@ -200,14 +213,14 @@ t.test('every client reads the same', async (t) => {
     served.endpoint('acme'),
     served.token('acme', 'eve', ['prompts:secret', 'docs:secret']),
   );
-  t.ok((await other.sdk.listPrompts()).prompts.some((prompt: any) => prompt.name === 'secret'));
-  t.equal((await other.sdk.readResource({ uri: 'docs://secret' })).contents[0].text, 'secret');
+  t.ok((await other.sdk.listPrompts()).prompts.some((prompt) => prompt.name === 'secret'));
+  t.equal((await other.sdk.readResource({ uri: 'docs://secret' })).contents[0]?.text, 'secret');
   await other[Symbol.asyncDispose]();
 
   const records = await served.audit('acme');
   const requested = records.find((record) => record.kind === 'prompt.request' && record.name === 'write');
   t.strictSame(
-    requested.args.map((arg: any) => arg.name),
+    requested.args.map((arg: { name: string }) => arg.name),
     ['style', 'topic'],
   );
   t.ok(records.some((record) => record.kind === 'prompt.outcome' && record.name === 'fails' && record.code === 'tool_error'));
@@ -232,12 +245,12 @@ t.test('the wire of 2026-07-28', async (t) => {
   ] as const) {
     const { json } = await rpc(url, token, method);
     t.match(json, { result: { resultType: 'complete', ttlMs: Number, cacheScope: 'private' } });
-    t.ok(Array.isArray((json as any).result[member]));
+    t.ok(Array.isArray((json as Answered).result[member]));
     if (member === 'prompts')
       t.match(JSON.stringify(json), /{"name":"style","title":"Style","description":"How","required":true}/);
     t.match((await rpc(url, token, method, { cursor: 'x' })).json, { error: { code: -32602 } });
   }
-  const read = (await rpc(url, token, 'resources/read', { uri: 'docs://readme' })).json as any;
+  const read = (await rpc(url, token, 'resources/read', { uri: 'docs://readme' })).json as Answered;
   t.match(read.result, { resultType: 'complete', ttlMs: 0, cacheScope: 'private' });
   t.match((await rpc(url, token, 'prompts/get', { name: 'greet' })).json, { result: { resultType: 'complete' } });
   t.match((await rpc(url, token, 'resources/read', {})).json, { error: { code: -32602 } });
@@ -253,8 +266,8 @@ t.test('the wire of 2026-07-28', async (t) => {
   t.match((await rpc(url, token, 'prompts/get', { name: 'stuck' })).json, {
     error: { code: 50101, data: { nextAction: { do: 'retry' } } },
   });
-  const schema = (await rpc(url, token, 'tools/list')).json as any;
-  t.strictSame(schema.result.tools.find((tool: any) => tool.name === 'schema').inputSchema, {
+  const schema = (await rpc(url, token, 'tools/list')).json as Answered<{ tools: { name: string; inputSchema: object }[] }>;
+  t.strictSame(schema.result.tools.find((tool) => tool.name === 'schema')?.inputSchema, {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     $defs: { x: { type: 'string', minLength: 1 } },
     additionalProperties: false,

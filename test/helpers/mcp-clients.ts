@@ -42,14 +42,25 @@ export interface TestClient extends AsyncDisposable {
 
 /** Prompts, resources and completions: methods of this form in both packages. */
 export interface SdkClient {
-  getServerCapabilities(): any;
-  listTools(params?: object): Promise<any>;
-  listPrompts(params?: object): Promise<any>;
-  getPrompt(params: { name: string; arguments?: Record<string, string> }): Promise<any>;
-  listResources(params?: object): Promise<any>;
-  listResourceTemplates(params?: object): Promise<any>;
-  readResource(params: { uri: string }): Promise<any>;
-  complete(params: any): Promise<any>;
+  getServerCapabilities(): { readonly [name: string]: unknown } | undefined;
+  listTools(): Promise<{ tools: Listed[] }>;
+  listPrompts(): Promise<{ prompts: Listed[] }>;
+  getPrompt(params: { name: string; arguments?: Record<string, string> }): Promise<{ description?: string; messages: Message[] }>;
+  listResources(): Promise<{ resources: Listed[] }>;
+  listResourceTemplates(): Promise<{ resourceTemplates: Listed[] }>;
+  readResource(params: { uri: string }): Promise<{ contents: { uri: string; mimeType?: string; text: string; blob?: string }[] }>;
+  complete(params: object): Promise<{ completion: { values: string[]; total?: number; hasMore?: boolean } }>;
+}
+export interface Listed {
+  readonly name: string;
+  readonly uri?: string;
+  readonly title?: string;
+  readonly arguments?: readonly object[];
+  readonly outputSchema?: { readonly type?: string };
+}
+interface Message {
+  readonly role: string;
+  readonly content: { readonly type: string; readonly text?: string; readonly resource?: { readonly text?: string } };
 }
 
 /** What the user, the model and the disk of a client answer; each that is there is declared as a capability. */
@@ -95,7 +106,7 @@ async function legacyClient(url: string, token: string | undefined, answers: Cli
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, undefined, options)) as CallResult,
     ping: () => client.ping(),
-    sdk: client as SdkClient,
+    sdk: client as unknown as SdkClient,
     onListChanged: (then) => client.setNotificationHandler(ToolListChangedNotificationSchema, then),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),
@@ -122,7 +133,7 @@ async function modernClient(
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, options)) as CallResult,
     ping: () => client.ping(),
-    sdk: client as SdkClient,
+    sdk: client as unknown as SdkClient,
     onListChanged: (then) => client.setNotificationHandler('notifications/tools/list_changed', then),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),
