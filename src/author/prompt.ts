@@ -61,11 +61,11 @@ export function definePrompt<A extends TObject = TObject<{}>, const C extends Ne
 ): Prompt<A> {
   requireKnown('definePrompt', definition, KEYS);
   requireText('definePrompt', definition, 'description');
-  const { argsSchema = NO_ARGUMENTS, handler, complete } = definition;
+  const { argsSchema = NO_ARGUMENTS, complete } = definition;
   if (typeof argsSchema !== 'object' || argsSchema.type !== 'object' || typeof argsSchema.properties !== 'object') {
     throw new TypeError('definePrompt: `argsSchema` must be an object schema, such as Type.Object({ … }).');
   }
-  if (typeof handler !== 'function') throw new TypeError('definePrompt: `handler` must be a function.');
+  if (typeof definition.handler !== 'function') throw new TypeError('definePrompt: `handler` must be a function.');
   requireCompletions('definePrompt', complete, Object.keys(argsSchema.properties));
   // The type of `~prompt` exists for inference only; at run time it marks the definition.
   return Object.freeze({ argsSchema, ...definition, '~prompt': true }) as unknown as Prompt<A>;

@@ -99,7 +99,7 @@ export interface OperationCall {
   readonly signal: AbortSignal;
   /** Absent: the client cannot be asked within this request. */
   readonly asking?: Asking;
-  progress?(update: { progress: number; total?: number; message?: string }): void;
+  readonly progress?: (update: { progress: number; total?: number; message?: string }) => void;
 }
 
 export interface OperationResult {

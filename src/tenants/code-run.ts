@@ -1,4 +1,4 @@
-// One run of a code tool in its tenant's pool: relays what it asks and says, and settles exactly once.
+// One run of a tenant's code (a tool, prompt, resource or completion) in its pool: relays what it asks and says, and settles exactly once.
 // Not responsible for records, policy or judging the outcome (`dispatch`), nor for answering requests (`host-requests`).
 // Invariant: the caller is answered by whichever comes first, the outcome or a stop; what comes later is dropped.
 import type { CallContext } from '../boundary/call-context.ts';
@@ -109,7 +109,7 @@ export function cancelBody(body: Body | undefined): void {
   if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
 }
 
-/** Runs the tool; resolves once, never rejects. */
+/** Runs the operation; resolves once, never rejects. */
 export function runCode(call: Call, pool: ToolsPool, args: Uint8Array, ports: RunPorts): Promise<Ended> {
   return new Promise((resolve) => new CodeRun(call, ports, resolve).begin(pool, args));
 }

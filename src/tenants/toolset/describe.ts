@@ -14,7 +14,7 @@ export interface Describing {
   readonly folder: string;
   readonly script: { readonly hash: string; readonly bytes: Uint8Array };
   readonly files: readonly string[];
-  mapStack(stack: string): string;
+  readonly mapStack: (stack: string) => string;
 }
 
 export async function describe(hosts: Hosts, of: Describing): Promise<Loaded<Manifest>> {
