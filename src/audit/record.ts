@@ -29,6 +29,8 @@ export type AuditEvent =
       readonly bundle: string;
       readonly args: readonly ArgumentShape[];
       readonly depth: number;
+      /** Correlation of the request that ended with `input_required` and is gone on with here: what it did is not done again. */
+      readonly resumes?: string;
     })
   | (AuditSubject & {
       readonly kind: 'call.outcome';
@@ -48,6 +50,8 @@ export type AuditEvent =
       readonly bundle: string;
       readonly args: readonly ArgumentShape[];
       readonly depth: number;
+      /** Correlation of the request that ended with `input_required` and is gone on with here: what it did is not done again. */
+      readonly resumes?: string;
     })
   | (AuditSubject & {
       readonly kind: 'prompt.outcome' | 'resource.outcome' | 'completion.outcome';

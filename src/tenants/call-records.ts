@@ -32,7 +32,8 @@ const FAMILY = {
 
 export function requestRecord(call: Call, subject: AuditSubject, args: readonly ArgumentShape[]): AuditEvent {
   const { kind, depth, spec } = call;
-  const common = { ...subject, bundle: call.root.toolset.hash, args, depth };
+  const resumes = call.parent === undefined ? call.root.rounds?.resumes : undefined;
+  const common = { ...subject, bundle: call.root.toolset.hash, args, depth, ...(resumes === undefined ? {} : { resumes }) };
   if (kind === 'tool') return { ...common, kind: 'call.request', tool: spec.name };
   return { ...common, kind: `${FAMILY[kind]}.request`, name: spec.name };
 }

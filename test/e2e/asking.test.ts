@@ -84,9 +84,12 @@ const TOOLS = `
   leaf_traced: defineTool({ description: 'leaf_traced', connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/traced'); return 'ok'; } }),
 `;
 
-async function estate(t: Test): Promise<{ served: ServedEstate; api: Awaited<ReturnType<typeof upstream>> }> {
+async function estate(
+  t: Test,
+  limits: Record<string, number> = {},
+): Promise<{ served: ServedEstate; api: Awaited<ReturnType<typeof upstream>> }> {
   const api = await upstream(t);
-  const tenant = { connections: { api: { type: 'none', origins: [api.origin] } } };
+  const tenant = { limits, connections: { api: { type: 'none', origins: [api.origin] } } };
   const tools = { 'ask.ts': toolset(TOOLS) };
   const served = await serve(t, {
     server: { egress: { privateOrigins: [api.origin] } },
@@ -234,6 +237,13 @@ t.test('2026: rounds, and what a state is good for', async (t) => {
   );
   t.strictSame(api.seen, ['GET /first', 'GET /second'], 'each request left once, over all rounds and a dead host');
   const writes = (await served.audit('acme')).filter((event) => event.kind === 'store.write');
+  const runs = (await served.audit('acme')).filter((event) => event.kind === 'call.request');
+  t.notOk('resumes' in runs[0]);
+  t.strictSame(
+    runs.slice(1, 4).map((run) => run.resumes),
+    runs.slice(0, 3).map((run) => run.correlation),
+    'the audit says which goes on with which',
+  );
   t.equal(writes.length, 1, 'so did each write');
   t.equal((await served.audit('acme')).filter((event) => event.outcome === 'input_required').length, 4);
 
@@ -330,7 +340,57 @@ t.test('2026: an abandoned run is seen by nobody; several questions; nested ones
   );
 });
 
-t.test('2025: a bad answer, an answer to nothing, a client that goes away', async (t) => {
+const OTHERS = `import { definePrompt, defineResource, defineToolset, Type } from 'leasehold';
+const schema = Type.Object({ name: Type.String() });
+const greet = definePrompt({ description: 'greet', async handler(_a, ctx) { return JSON.stringify(await ctx.elicit('who', { message: 'Who?', schema })); } });
+const card = defineResource({ uri: 'card://own', description: 'card', async handler(_a, ctx) { return JSON.stringify(await ctx.elicit('who', { message: 'Who?', schema })); } });
+export default defineToolset({ prompts: { greet }, resources: { card } });
+`;
+
+t.test('prompts and resources ask too', async (t) => {
+  const served = await serve(t, { tenants: { acme: { tools: { 'o.ts': OTHERS } } } });
+  const told = JSON.stringify({ action: 'accept', content: { name: 'Ada' } });
+  for (const kind of CLIENTS) {
+    const elicit = () => ({ action: 'accept' as const, content: { name: 'Ada' } });
+    await using client = await connectClient(kind, served.endpoint('acme'), served.token('acme'), { elicit });
+    t.match(await client.sdk.getPrompt({ name: 'greet' }), { messages: [{ content: { text: told } }] }, `${kind}: prompt`);
+    t.match(await client.sdk.readResource({ uri: 'card://own' }), { contents: [{ text: told }] }, `${kind}: resource`);
+    await using mute = await connectClient(kind, served.endpoint('acme'), served.token('acme'));
+    await t.rejects(mute.sdk.getPrompt({ name: 'greet' }), { code: kind === 'client 2.4 pinned' ? -32_021 : 50_206 }, kind);
+  }
+});
+
+t.test('2025: a question is taken back when its call is cancelled, and ends with the deadline', async (t) => {
+  const { served } = await estate(t, { callDeadlineMs: 1500, concurrentCalls: 1 });
+  const [url, token] = [served.endpoint('acme'), served.token('acme')];
+  const begun = await post(
+    url,
+    token,
+    JSON.stringify({
+      jsonrpc: '2.0',
+      id: 0,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: ALL, clientInfo: { name: 'wire', version: '1' } },
+    }),
+  );
+  const session = begun.headers.get('mcp-session-id') ?? '';
+  const asking = (id: number) =>
+    legacy(url, token, session, { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'caught' } });
+  const cancelled = asking(7);
+  await delay(300);
+  await legacy(url, token, session, { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } });
+  const { text } = await cancelled;
+  t.match(text, /elicitation\/create/);
+  t.notMatch(text, /"id":7/, 'no answer to what was cancelled');
+  const late = await asking(8);
+  t.match(
+    late.json,
+    { id: 8, result: { _meta: { 'leasehold/error': { code: 'deadline_exceeded' } } } },
+    'the slot was free again, and nobody answered in time',
+  );
+});
+
+t.test('2025: a bad answer, and an answer to nothing', async (t) => {
   const { served } = await estate(t);
   for (const bad of [{ action: 'accept', content: { name: 7 } }, { action: 'perhaps' }]) {
     await using client = await connectClient('client 2.4 default', served.endpoint('acme'), served.token('acme'), {

@@ -241,7 +241,7 @@ void t.test(
     const principal = { tenant: 'acme', issuer: 'i', subject: 'ada', scopes: new Set<string>(), credentialId: 'c' };
     const call = (more: object = {}, args = '{"a":1,"b":{"c":2,"d":3}}', asked: object = {}) =>
       ({
-        caller: { principal: { ...principal, ...more } },
+        caller: { correlation: 'first', principal: { ...principal, ...more } },
         asked: { kind: 'tool', name: 'x', ...asked },
         args: Buffer.from(args),
       }) as unknown as OperationCall;
@@ -257,9 +257,13 @@ void t.test(
       new SealedState(seal, of, bundle, clock).open(text);
     const refused = { code: 'state_invalid' };
 
-    t.strictSame(opened(), entries, 'with another instance of the same key');
-    t.strictSame(opened(call({ credentialId: 'refreshed' })), entries, 'with a refreshed token');
-    t.strictSame(opened(call({}, '{ "b": {"d":3,"c":2}, "a":1 }')), entries, 'however the arguments are written');
+    t.strictSame(opened(), { of: 'first', entries }, 'with another instance of the same key');
+    t.strictSame(opened(call({ credentialId: 'refreshed' })), { of: 'first', entries }, 'with a refreshed token');
+    t.strictSame(
+      opened(call({}, '{ "b": {"d":3,"c":2}, "a":1 }')),
+      { of: 'first', entries },
+      'however the arguments are written',
+    );
     for (const other of [
       call({ tenant: 'globex' }),
       call({ issuer: 'j' }),
@@ -282,7 +286,7 @@ void t.test(
     for (const text of ['', 'A', `${state}=`, `${state}A`, ` ${state}`, 'A'.repeat(STATE_CHARACTERS + 1)])
       t.match(opened(call(), 'bundle', createStateSeal(master), text), refused);
     now += 600_000;
-    t.strictSame(opened(), entries);
+    t.strictSame(opened(), { of: 'first', entries });
     now += 1;
     t.match(opened(), refused, 'after ten minutes');
     t.equal(

@@ -35,6 +35,7 @@ export interface RoundsBefore {
   readonly answers: { readonly [key: string]: unknown };
   /** Of the run before, in the order of their ends. */
   readonly known: readonly Entry[];
+  readonly resumes: string | undefined;
 }
 
 /** Undefined where the client can never be asked: then nothing is kept of what a run does. */
@@ -42,8 +43,10 @@ export function readRounds(states: StateSeal, call: OperationCall, bundle: strin
   const { asking, caller } = call;
   if (asking?.era !== 'rounds' || (asking.state === undefined && !canBeAsked(caller.client.capabilities))) return undefined;
   const state = new SealedState(states, call, bundle);
-  const known = asking.state === undefined ? [] : state.open(asking.state);
-  return 'code' in known ? known : { state, answers: asking.answers ?? {}, known };
+  const answers = asking.answers ?? {};
+  if (asking.state === undefined) return { state, answers, known: [], resumes: undefined };
+  const before = state.open(asking.state);
+  return 'code' in before ? before : { state, answers, known: before.entries, resumes: before.of };
 }
 
 function refused(reason: Failure): Replied {
@@ -51,6 +54,8 @@ function refused(reason: Failure): Replied {
 }
 
 export class Rounds {
+  /** Correlation of the request that this one goes on with. */
+  readonly resumes: string | undefined;
   readonly #root: Root;
   readonly #state: SealedState;
   readonly #answers: { readonly [key: string]: unknown };
@@ -63,7 +68,8 @@ export class Rounds {
   #timer: NodeJS.Timeout | undefined;
   #broken = false;
 
-  constructor(root: Root, { state, answers, known }: RoundsBefore) {
+  constructor(root: Root, { state, answers, known, resumes }: RoundsBefore) {
+    this.resumes = resumes;
     this.#root = root;
     this.#state = state;
     this.#answers = answers;

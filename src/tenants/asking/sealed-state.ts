@@ -22,9 +22,17 @@ type Written = readonly [path: string, at: number, digest: string, reply?: HostR
 interface State {
   readonly v: 1;
   readonly bundle: string;
+  /** Correlation of the request that was suspended. */
+  readonly of: string;
   /** Epoch milliseconds. */
   readonly until: number;
   readonly entries: readonly Written[];
+}
+
+/** What a state says of the run that it was made of. */
+export interface Suspended {
+  readonly of: string;
+  readonly entries: readonly Entry[];
 }
 
 /** What a state is bound to, and the way in and out of it. */
@@ -45,7 +53,13 @@ export class SealedState {
 
   /** Undefined where it is larger than a client should carry. */
   seal(entries: readonly Entry[]): string | undefined {
-    const state: State = { v: 1, bundle: this.#bundle, until: this.#now() + LIFE_MS, entries: entries.map(written) };
+    const state: State = {
+      v: 1,
+      bundle: this.#bundle,
+      of: this.#call.caller.correlation,
+      until: this.#now() + LIFE_MS,
+      entries: entries.map(written),
+    };
     const plain = Buffer.from(JSON.stringify(state));
     if (plain.length > STATE_BYTES) return undefined;
     const sealed = this.#states.seal(this.#call.caller.principal.tenant, this.#path(), plain);
@@ -53,7 +67,7 @@ export class SealedState {
     return text.length > STATE_CHARACTERS ? undefined : text;
   }
 
-  open(text: string): readonly Entry[] | Failure {
+  open(text: string): Suspended | Failure {
     if (text.length > STATE_CHARACTERS) return failure('state_invalid');
     const sealed = Buffer.from(text, 'base64url');
     // The decoder skips what it does not know: a changed text must not pass for the same state.
@@ -66,7 +80,7 @@ export class SealedState {
       const message = 'The tools of the tenant have changed since the question was asked. Call again without requestState.';
       return failure('state_invalid', { message });
     }
-    return state.entries.map(read);
+    return { of: state.of, entries: state.entries.map(read) };
   }
 
   #path(): readonly string[] {
