@@ -1,5 +1,5 @@
 // What a request asks to have run, and the input of the run as bytes: tools/call, prompts/get, resources/read, completion/complete.
-// Not responsible for running it (`tools-call`) or for whether the caller may (the backend).
+// Not responsible for running it (`operate`) or for whether the caller may (the backend).
 // Invariant: arguments of tools and prompts are never parsed here; what is made here is small.
 import { type Failure, failure } from '../shared/errors.ts';
 import { type ArgumentShape, type Envelope, objectAt, rawAt } from './envelope.ts';

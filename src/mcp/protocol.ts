@@ -19,7 +19,7 @@ import { errorMessage, statusOf } from './protocol-error.ts';
 import { cancelBody } from './result-body.ts';
 import type { Caller, McpBackend, OperationResult, Principal } from './ports.ts';
 import { SUBSCRIPTION_LIMITS, type SubscriptionLimits, Subscriptions } from './subscriptions.ts';
-import { operate, progressTo } from './tools-call.ts';
+import { operate, progressTo } from './operate.ts';
 import { LIST_OF, listResult } from './lists.ts';
 import { failedData, isProtocolFailure } from './tool-failure.ts';
 import { traceOf } from './trace.ts';
@@ -176,7 +176,8 @@ export class Protocol {
     const { progressToken, envelope, id, name } = call;
     const { backend } = this.#options;
     const { correlation, principal } = inbound;
-    const mismatch = method === 'tools/call' ? paramMismatch(backend.tool(principal, name), inbound.headers, envelope) : undefined;
+    const mismatch =
+      method === 'tools/call' ? paramMismatch(backend.tool(principal, name), inbound.headers, envelope) : undefined;
     if (mismatch !== undefined) {
       refuse(answer, inbound, mismatch);
       return;
@@ -230,7 +231,11 @@ function scopesOf({ data }: Failure): string[] {
   return Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : [];
 }
 
-function callerOf({ client, envelope, logLevel }: InboundCall, { correlation, headers, principal }: Inbound, answer: Answer): Caller {
+function callerOf(
+  { client, envelope, logLevel }: InboundCall,
+  { correlation, headers, principal }: Inbound,
+  answer: Answer,
+): Caller {
   const logs = logLevel !== undefined && answer.streams;
   return {
     principal,

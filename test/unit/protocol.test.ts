@@ -12,7 +12,7 @@ import { openBody } from '../../src/mcp/result-body.ts';
 import { authorMeta, isReservedKey } from '../../src/mcp/result-meta.ts';
 import { failureMembers, failureMeta } from '../../src/mcp/tool-failure.ts';
 import { errorMessage } from '../../src/mcp/protocol-error.ts';
-import { progressTo } from '../../src/mcp/tools-call.ts';
+import { progressTo } from '../../src/mcp/operate.ts';
 import { traceparentOf, tracestateOf } from '../../src/mcp/trace.ts';
 import { accepts } from '../../src/server/accept.ts';
 import { AllowList } from '../../src/server/allow-list.ts';

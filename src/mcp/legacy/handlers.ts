@@ -23,7 +23,7 @@ import { logTo } from '../log-messages.ts';
 import type { Answer } from '../answer.ts';
 import { cancelBody } from '../result-body.ts';
 import type { Caller, McpBackend, OperationResult, Principal } from '../ports.ts';
-import { operate, progressTo } from '../tools-call.ts';
+import { operate, progressTo } from '../operate.ts';
 import { progressTokenOf } from '../classify.ts';
 import { errorData } from '../protocol-error.ts';
 import { failedData, isProtocolFailure } from '../tool-failure.ts';
