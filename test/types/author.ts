@@ -1,5 +1,15 @@
 // What compiles and what must not: checked by `tsc -p .` alone, never run.
-import { definePrompt, defineResource, defineTool, defineToolset, getContext, rest, result, ToolError, Type } from '../../src/index.ts';
+import {
+  definePrompt,
+  defineResource,
+  defineTool,
+  defineToolset,
+  getContext,
+  rest,
+  result,
+  ToolError,
+  Type,
+} from '../../src/index.ts';
 
 // ---- the example of the documentation ---------------------------------------------------------------------------
 const Issue = Type.Object({ number: Type.Integer(), title: Type.String() });
@@ -82,7 +92,10 @@ export const review = definePrompt({
   },
   handler: ({ repo, style }) => [
     { role: 'user', content: `Review ${repo} ${style ?? ''}` },
-    { role: 'assistant', content: { type: 'image', data: new Uint8Array([1]), mimeType: 'image/png', annotations: { priority: 1 } } },
+    {
+      role: 'assistant',
+      content: { type: 'image', data: new Uint8Array([1]), mimeType: 'image/png', annotations: { priority: 1 } },
+    },
   ],
 });
 export const readme = defineResource({ uri: 'docs://readme', description: 'Read me', handler: ({ uri }) => uri });
@@ -173,3 +186,20 @@ export const wrongVariable = defineResource({
 
 // @ts-expect-error a prompt is no tool
 export const wrongPart = defineToolset({ tools: { review } });
+
+export const asksTheClient = defineTool({
+  description: 'asks the model and the folders of the client',
+  async handler(_args, ctx) {
+    const { content, model } = await ctx.sample('s', {
+      messages: [{ role: 'user', content: { type: 'text', text: 'x' } }],
+      maxTokens: 5,
+    });
+    const [first] = await ctx.roots();
+    const answer = await ctx.elicit('e', { message: '?', schema: Type.Object({ n: Type.Integer() }) });
+    // @ts-expect-error without `accept` there is no content
+    const early = answer.content;
+    // @ts-expect-error `maxTokens` is missing
+    await ctx.sample('t', { messages: [] });
+    return JSON.stringify([content, model, first?.uri, early, answer.action === 'accept' ? answer.content.n + 1 : 0]);
+  },
+});

@@ -168,6 +168,8 @@ void t.test('questions and answers of all kinds; what is not declared is not ask
     body({ ...asked, message: {} }),
     body({ message: 'm', requestedSchema: { type: 'string' } }),
     Buffer.alloc(70_000, 32),
+    Buffer.from('{'),
+    Buffer.from(`{"a":${'['.repeat(30_000)}${']'.repeat(30_000)}}`),
   ]) {
     t.match(questionOf(elicit, bad, { elicitation: {} }), { code: 'tool_failed' });
   }

@@ -7,6 +7,7 @@ import type { ClientQuestion } from '../../boundary/outcome.ts';
 import { type Failure, failure } from '../../shared/errors.ts';
 import { type FormSchema, formSchema, readForm } from '../../shared/form-schema.ts';
 import type { Json, JsonObject } from '../../shared/json.ts';
+import { skipValue } from '../../shared/json-scan.ts';
 
 const ROOTS = 1000;
 
@@ -29,7 +30,9 @@ export function canBeAsked({ elicitation, sampling, roots }: Capabilities): bool
 /** Reads what a thread asks, which nobody has checked yet. */
 export function questionOf(ask: AskRequest, body: Uint8Array, capabilities: Capabilities): Question | Failure {
   if (body.length > ASK_BYTES) return unfit(`has more than ${ASK_BYTES} bytes`);
-  const params: unknown = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  if (skipValue(text, 0, text.length, 0) !== text.length) return unfit('is not JSON, or nested too deep');
+  const params: unknown = JSON.parse(text.toString('utf8'));
   if (!isObject(params)) return unfit('is no object');
   const missing = missingCapability(ask.kind, params, capabilities);
   if (missing !== undefined) return failure('elicit_unsupported', { data: { requiredCapabilities: missing } });

@@ -153,11 +153,14 @@ export class Rounds {
 
   #gather(): void {
     if (this.#timer !== undefined || this.#root.over) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (!this.#root.over && this.#waits('')) this.#turnToClient();
-    }, GATHER_MS);
+    // What has arrived is read first, however late the timer is.
+    this.#timer = setTimeout(() => setImmediate(this.#gathered), GATHER_MS);
   }
+
+  readonly #gathered = (): void => {
+    this.#timer = undefined;
+    if (!this.#root.over && this.#waits('')) this.#turnToClient();
+  };
 
   /** Whether the call of this path, and all below it, can only go on when somebody answers. */
   #waits(path: string): boolean {
