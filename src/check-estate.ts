@@ -12,8 +12,10 @@ import { ToolsetLoader } from './tenants/toolset/loader.ts';
 
 export interface CheckedTenant {
   readonly id: string;
-  /** Names of its tools; empty where it cannot be loaded. */
+  /** Names of what it has; empty where it cannot be loaded. */
   readonly tools: readonly string[];
+  readonly prompts: readonly string[];
+  readonly resources: readonly string[];
 }
 export interface CheckedEstate {
   readonly tenants: readonly CheckedTenant[];
@@ -34,12 +36,18 @@ export async function checkEstate(server: CompiledServer): Promise<CheckedEstate
       const config = loadTenantConfig(estate, id, limits);
       problems.push(...config.problems);
       if (config.value === undefined) {
-        tenants.push({ id, tools: [] });
+        tenants.push({ id, tools: [], prompts: [], resources: [] });
         continue;
       }
       const loaded = await loader.load(config.value);
       problems.push(...loaded.problems);
-      tenants.push({ id, tools: [...(loaded.toolset?.tools.keys() ?? [])] });
+      const { toolset } = loaded;
+      tenants.push({
+        id,
+        tools: [...(toolset?.tools.keys() ?? [])],
+        prompts: [...(toolset?.prompts.keys() ?? [])],
+        resources: (toolset?.resources.all ?? []).map(({ name }) => name),
+      });
     }
   } finally {
     loader.close();
