@@ -175,14 +175,24 @@ class Scan {
       return { fault: 'params_invalid', reason: 'params is not an object', id };
     }
     const argsBytes = lengthOf(this.args);
-    const answerBytes = lengthOf(response ? root.get('result') : this.params?.get('inputResponses')) + lengthOf(this.params?.get('requestState'));
+    const answerBytes =
+      lengthOf(response ? root.get('result') : this.params?.get('inputResponses')) + lengthOf(this.params?.get('requestState'));
     if (answerBytes > ANSWER_BYTES) {
       return { fault: 'params_invalid', reason: `The answers are larger than ${ANSWER_BYTES} bytes`, id };
     }
     if (bytes.length - argsBytes - answerBytes > ENVELOPE_BYTES) {
       return { fault: 'params_invalid', reason: `The message without its arguments is larger than ${ENVELOPE_BYTES} bytes`, id };
     }
-    return { bytes, id, method, params: this.params, meta: this.meta, args: this.args, argsMembers: this.argsMembers, shape: this.shape() };
+    return {
+      bytes,
+      id,
+      method,
+      params: this.params,
+      meta: this.meta,
+      args: this.args,
+      argsMembers: this.argsMembers,
+      shape: this.shape(),
+    };
   }
 
   shape(): ArgumentShape[] {

@@ -17,7 +17,10 @@ let used = pool.length;
 export function traceOf({ bytes, meta }: Envelope, headers: McpHeaders): Pick<Caller, 'traceparent' | 'tracestate' | 'baggage'> {
   const inMeta = textAt(bytes, meta?.get('traceparent'));
   const traceparent = inMeta ?? headers.traceparent;
-  const tracestate = tracestateOf(inMeta === undefined ? headers.tracestate : textAt(bytes, meta?.get('tracestate')), traceparent);
+  const tracestate = tracestateOf(
+    inMeta === undefined ? headers.tracestate : textAt(bytes, meta?.get('tracestate')),
+    traceparent,
+  );
   const baggage = textAt(bytes, meta?.get('baggage')) ?? headers.baggage;
   return {
     traceparent: traceparentOf(traceparent),
