@@ -38,7 +38,7 @@ export function listPage(
   key: Uint8Array,
 ): string | undefined {
   if (view === undefined) return cursor === undefined ? `"${MEMBERS[list] ?? list}":[]` : undefined;
-  const state = `${list}:${view.hash}`;
+  const state = `${MEMBERS[list] ?? list}:${view.hash}`;
   const begun = firstPage(view, list);
   let from = 0;
   let { page } = begun;
