@@ -66,6 +66,11 @@ export function definePrompt<A extends TObject = TObject<{}>, const C extends Ne
     throw new TypeError('definePrompt: `argsSchema` must be an object schema, such as Type.Object({ … }).');
   }
   if (typeof definition.handler !== 'function') throw new TypeError('definePrompt: `handler` must be a function.');
+  for (const [name, schema] of Object.entries(argsSchema.properties)) {
+    if ('type' in schema && schema.type !== 'string') {
+      throw new TypeError(`definePrompt: the argument \`${name}\` must be a text, such as Type.String().`);
+    }
+  }
   requireCompletions('definePrompt', complete, Object.keys(argsSchema.properties));
   // The type of `~prompt` exists for inference only; at run time it marks the definition.
   return Object.freeze({ argsSchema, ...definition, '~prompt': true }) as unknown as Prompt<A>;

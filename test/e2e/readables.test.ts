@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { CLIENTS, connectClient, MODERN_CLIENTS } from '../helpers/mcp-clients.ts';
-import { rpc } from '../helpers/mcp-wire.ts';
+import { modern, rpc } from '../helpers/mcp-wire.ts';
 import { serve } from '../helpers/runtime.ts';
 
 const IMPORTS = `import { definePrompt, defineResource, defineTool, defineToolset, ToolError, Type } from 'leasehold';\n`;
@@ -275,6 +275,65 @@ t.test('the wire of 2026-07-28', async (t) => {
     required: ['a'],
     properties: { a: { $ref: '#/$defs/x' } },
   });
+});
+
+const LIMITED = `${IMPORTS}
+export default defineToolset({
+  prompts: {
+    echo: definePrompt({ description: 'Echo', argsSchema: Type.Object({ text: Type.String() }), handler: ({ text }) => text }),
+    wait: definePrompt({ description: 'Wait', timeoutMs: 5000, handler: (_args, ctx) => new Promise<string>((resolve) => ctx.signal.addEventListener('abort', () => resolve('stopped'))) }),
+    cycle: definePrompt({ description: 'Spin', timeoutMs: 300, handler: () => { for (;;); } }),
+  },
+  resources: {
+    big: defineResource({ uri: 'x://big', description: 'Big', handler: () => 'x'.repeat(5000) }),
+    blob: defineResource({ uri: 'x://blob', description: 'Big', handler: () => new Uint8Array(4000) }),
+    small: defineResource({ uri: 'x://small', description: 'Small', handler: () => 'x' }),
+  },
+});
+`;
+
+t.test('the limits of tools are those of all', async (t) => {
+  const limits = { argumentsBytes: 1024, resultBytes: 4096, concurrentCalls: 1 };
+  const served = await serve(t, { tenants: { acme: { tenant: { limits }, tools: { 'a.ts': LIMITED } } } });
+  const ask = async (method: string, params: Record<string, unknown>): Promise<unknown> =>
+    (await rpc(served.endpoint('acme'), served.token('acme'), method, params)).json;
+  t.match(await ask('resources/read', { uri: 'x://small' }), { result: { contents: [{ text: 'x' }] } });
+  t.match(await ask('prompts/get', { name: 'echo', arguments: { text: 'x'.repeat(2000) } }), { error: { code: 50103 } });
+  t.match(await ask('prompts/get', { name: 'echo', arguments: { text: 7 } }), {
+    error: { code: -32602, data: { path: '/text' } },
+  });
+  t.match(await ask('prompts/get', { name: 'echo', arguments: ['x'] }), { error: { code: -32602 } });
+  t.match(await ask('resources/read', { uri: 'x://big' }), { error: { code: 50104 } });
+  t.match(await ask('resources/read', { uri: 'x://blob' }), { error: { code: 50104 } });
+  t.match(await ask('resources/read', { uri: `x://${'y'.repeat(5000)}` }), { error: { code: -32602 } });
+  t.match(await ask('prompts/get', { name: '__proto__' }), { error: { code: -32602 } });
+
+  const gone = new AbortController();
+  const { body, headers } = modern('prompts/get', { name: 'wait' });
+  const waiting = fetch(served.endpoint('acme'), {
+    method: 'POST',
+    body,
+    headers: {
+      ...headers,
+      authorization: `Bearer ${served.token('acme')}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
+    signal: gone.signal,
+  }).catch(() => 'gone');
+  let full: unknown;
+  do full = await ask('resources/read', { uri: 'x://small' });
+  while ((full as { error?: object }).error === undefined);
+  t.match(full, { error: { code: 50102, data: { nextAction: { do: 'retry' } } } }, 'the one slot is taken');
+  gone.abort();
+  t.equal(await waiting, 'gone');
+  let freed: unknown;
+  do freed = await ask('resources/read', { uri: 'x://small' });
+  while ((freed as { error?: object }).error !== undefined);
+  t.ok(freed, 'a client that goes away gives its slot back');
+  t.match(await ask('prompts/get', { name: 'cycle' }), { error: { code: 50101 } }, 'and what spins is ended');
+  const records = await served.audit('acme');
+  t.ok(records.some((record) => record.kind === 'prompt.outcome' && record.name === 'wait' && record.code === 'cancelled'));
 });
 
 t.test('what is declared twice or wrong is refused, and the old keeps serving', async (t) => {
