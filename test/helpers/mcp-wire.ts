@@ -90,13 +90,15 @@ function jsonIn(text: string): RpcMessage | undefined {
 
 /** The data of each event of a stream. */
 export function events(text: string): string[] {
-  return text
-    .split('\n\n')
-    .map((event) => event.split('\n').find((line) => line.startsWith('data: ')))
-    .filter((line) => line !== undefined)
-    .map((line) => line.slice('data: '.length))
-    // An event without data is no message: it tells a client where to resume.
-    .filter((data) => data !== '');
+  return (
+    text
+      .split('\n\n')
+      .map((event) => event.split('\n').find((line) => line.startsWith('data: ')))
+      .filter((line) => line !== undefined)
+      .map((line) => line.slice('data: '.length))
+      // An event without data is no message: it tells a client where to resume.
+      .filter((data) => data !== '')
+  );
 }
 
 export function rpc(url: string, token: string, method: string, params?: Record<string, unknown>, id?: unknown): Promise<Reply> {

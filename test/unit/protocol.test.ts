@@ -333,7 +333,10 @@ await t.test('cursors and pages', async (t) => {
   const names: string[] = [];
   let next: string | undefined;
   do {
-    const page = JSON.parse(`{${listPage(view, 'tools', next, () => 'ada', key)}}`) as { tools: { name: string }[]; nextCursor?: string };
+    const page = JSON.parse(`{${listPage(view, 'tools', next, () => 'ada', key)}}`) as {
+      tools: { name: string }[];
+      nextCursor?: string;
+    };
     names.push(...page.tools.map((tool) => tool.name));
     next = page.nextCursor;
   } while (next !== undefined);
