@@ -96,7 +96,10 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
     else {
       reply.hijack();
       const answer = new HttpAnswer(reply.raw, accepted, exchanges, stallMs);
-      act({ principal, correlation, headers: mcpHeaders(request), allowed: () => allowed(headers.authorization, principal) }, answer);
+      act(
+        { principal, correlation, headers: mcpHeaders(request), allowed: () => allowed(headers.authorization, principal) },
+        answer,
+      );
     }
   }
 
