@@ -14,8 +14,10 @@ import type { SecretStore } from './vault/stores.ts';
 
 export interface CheckedTenant {
   readonly id: string;
-  /** Names of its tools; empty where it cannot be loaded. */
+  /** Names of what it has; empty where it cannot be loaded. */
   readonly tools: readonly string[];
+  readonly prompts: readonly string[];
+  readonly resources: readonly string[];
 }
 export interface CheckedEstate {
   readonly tenants: readonly CheckedTenant[];
@@ -41,13 +43,19 @@ export async function checkEstate(
       const config = loadTenantConfig(estate, id, limits, providers);
       problems.push(...config.problems);
       if (config.value === undefined) {
-        tenants.push({ id, tools: [] });
+        tenants.push({ id, tools: [], prompts: [], resources: [] });
         continue;
       }
       problems.push(...connectionProblems(config.value, secrets));
       const loaded = await loader.load(config.value);
       problems.push(...loaded.problems);
-      tenants.push({ id, tools: [...(loaded.toolset?.tools.keys() ?? [])] });
+      const { toolset } = loaded;
+      tenants.push({
+        id,
+        tools: [...(toolset?.tools.keys() ?? [])],
+        prompts: [...(toolset?.prompts.keys() ?? [])],
+        resources: (toolset?.resources.all ?? []).map(({ name }) => name),
+      });
     }
   } finally {
     loader.close();

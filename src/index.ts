@@ -3,6 +3,7 @@
 // Invariant: only what an author needs is exported, by name.
 export { type Static, type TObject, type TSchema, Type } from 'typebox';
 export {
+  type ClientRoot,
   type Connection,
   type ConnectionRequest,
   type Elicited,
@@ -10,11 +11,27 @@ export {
   type Log,
   type Need,
   type Needs,
+  type Sampled,
+  type SampleMessage,
+  type SampleRequest,
   type Store,
   type ToolContext,
 } from './author/context.ts';
 export { LeaseholdError, ToolError, type ToolErrorOptions } from './author/errors.ts';
-export { type Content, type Returned, result, type ResultParts, type ToolResult } from './author/result.ts';
+export type { Completion, Completions, Given } from './author/completion.ts';
+export type { Binary, Content, ContentAnnotations, Icon } from './author/content.ts';
+export { definePrompt, type Prompt, type PromptDefinition, type PromptMessage, type PromptReturned } from './author/prompt.ts';
+export {
+  defineResource,
+  type FixedResource,
+  type Resource,
+  type ResourceFacts,
+  type ResourcePart,
+  type ResourceReturned,
+  type TemplateResource,
+  type UriParams,
+} from './author/resource.ts';
+export { type Returned, result, type ResultParts, type ToolResult } from './author/result.ts';
 export {
   type Annotations,
   type Bound,

@@ -113,9 +113,11 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     users,
     audit,
     values: vault.values,
+    states: vault.states,
     egress: createEgressCall({ audit, credentials, privateOrigins }),
     log: authorLog,
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
+    resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
   });
   const http = createHttpServer({
     config: server,

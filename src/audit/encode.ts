@@ -47,12 +47,27 @@ function shapes(args: readonly ArgumentShape[]): string {
   return args.length > ARGS ? `[${text}],"argsOmitted":${args.length - ARGS}` : `[${text}]`;
 }
 
+function asked(event: Extract<AuditEvent, { args: unknown }>): string {
+  return `,"bundle":${quote(event.bundle)},"depth":${number(event.depth)},"args":${shapes(event.args)}${optional('resumes', event.resumes)}`;
+}
+function ended(event: Extract<AuditEvent, { bundle: string; durationMs: number }>): string {
+  return `,"bundle":${quote(event.bundle)},"durationMs":${number(event.durationMs)},"outcome":${quote(event.outcome)}${optional('code', event.code)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}${optionalNumber('resultBytes', event.resultBytes)}`;
+}
+
 function details(event: AuditEvent): string {
   switch (event.kind) {
     case 'call.request':
-      return `,"tool":${quote(event.tool)},"bundle":${quote(event.bundle)},"depth":${number(event.depth)},"args":${shapes(event.args)}`;
+      return `,"tool":${quote(event.tool)}${asked(event)}`;
+    case 'prompt.request':
+    case 'resource.request':
+    case 'completion.request':
+      return `,"name":${quote(event.name)}${asked(event)}`;
     case 'call.outcome':
-      return `,"tool":${quote(event.tool)},"bundle":${quote(event.bundle)},"durationMs":${number(event.durationMs)},"outcome":${quote(event.outcome)}${optional('code', event.code)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}${optionalNumber('resultBytes', event.resultBytes)}`;
+      return `,"tool":${quote(event.tool)}${ended(event)}`;
+    case 'prompt.outcome':
+    case 'resource.outcome':
+    case 'completion.outcome':
+      return `,"name":${quote(event.name)}${ended(event)}`;
     case 'egress.request':
       return `,"connection":${quote(event.connection)},"method":${quote(event.method)},"origin":${quote(event.origin)},"attempt":${number(event.attempt)}${optional('lease', event.lease)}`;
     case 'egress.outcome':

@@ -29,6 +29,8 @@ export type AuditEvent =
       readonly bundle: string;
       readonly args: readonly ArgumentShape[];
       readonly depth: number;
+      /** Correlation of the request that ended with `input_required` and is gone on with here: what it did is not done again. */
+      readonly resumes?: string;
     })
   | (AuditSubject & {
       readonly kind: 'call.outcome';
@@ -38,6 +40,26 @@ export type AuditEvent =
       readonly outcome: 'ok' | 'input_required' | FailureClass;
       readonly code?: FailureCode;
       /** Exact reason, for the operator: never a value of an argument, never a secret. */
+      readonly reason?: string;
+      readonly resultBytes?: number;
+    })
+  | (AuditSubject & {
+      readonly kind: 'prompt.request' | 'resource.request' | 'completion.request';
+      /** Key in the toolset, never a URI that a client named. */
+      readonly name: string;
+      readonly bundle: string;
+      readonly args: readonly ArgumentShape[];
+      readonly depth: number;
+      /** Correlation of the request that ended with `input_required` and is gone on with here: what it did is not done again. */
+      readonly resumes?: string;
+    })
+  | (AuditSubject & {
+      readonly kind: 'prompt.outcome' | 'resource.outcome' | 'completion.outcome';
+      readonly name: string;
+      readonly bundle: string;
+      readonly durationMs: number;
+      readonly outcome: 'ok' | 'input_required' | FailureClass;
+      readonly code?: FailureCode;
       readonly reason?: string;
       readonly resultBytes?: number;
     })

@@ -40,6 +40,32 @@ export interface Store {
 }
 
 export type Elicited<S extends TObject> = { action: 'accept'; content: Static<S> } | { action: 'decline' } | { action: 'cancel' };
+/** A message for `ctx.sample`; shapes as in MCP's `SamplingMessage`. */
+export interface SampleMessage {
+  role: 'user' | 'assistant';
+  content: { [key: string]: Json } | { [key: string]: Json }[];
+}
+/** The `params` of MCP's `sampling/createMessage`; further members of the protocol pass as they are. */
+export interface SampleRequest {
+  messages: SampleMessage[];
+  maxTokens: number;
+  systemPrompt?: string;
+  temperature?: number;
+  stopSequences?: string[];
+  modelPreferences?: { [key: string]: Json };
+  [key: string]: unknown;
+}
+/** MCP's `CreateMessageResult`. */
+export interface Sampled {
+  role: 'user' | 'assistant';
+  content: { [key: string]: Json } | { [key: string]: Json }[];
+  model: string;
+  stopReason?: string;
+}
+export interface ClientRoot {
+  uri: string;
+  name?: string;
+}
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (message: string, fields?: { [key: string]: Json }) => void>;
 
 export interface ToolContext<C extends Needs = {}> {
@@ -58,13 +84,30 @@ export interface ToolContext<C extends Needs = {}> {
   readonly signal: AbortSignal;
   readonly connections: { readonly [K in keyof C]: Connection };
   readonly store: { readonly tenant: Store; readonly subject: Store };
+  /** Lines for the author's log. A client that asked for log messages of its request reads them too (not those of `console`). */
   readonly log: Log;
   progress(update: { progress: number; total?: number; message?: string }): void;
+  /** Says that a resource has changed: whoever of the tenant is subscribed to exactly this URI is told. */
+  notifyResourceUpdated(uri: string): void;
   /** A tool of this tenant: typed by its definition, or Json by its name. Runs in the slot of this call. */
   call<I extends TObject, O extends TSchema>(tool: Tool<I, O>, args: Static<I>): Promise<Static<O>>;
   call(tool: string, args: { [key: string]: Json }): Promise<Json>;
-  /** Asks the user. `key` is unique within the call; the handler may be run again from its start to get the answer. */
+  /**
+   * Asks the user to fill in a form: a flat object of texts, numbers, booleans and choices. `key` is unique within the call; the
+   * handler may be run again from its start to get the answer, and then gets what its earlier operations gave without doing them.
+   * @throws LeaseholdError `elicit_unsupported` (the client cannot ask), `elicit_after_effect` (something was changed already).
+   */
   elicit<S extends TObject>(key: string, request: { message: string; schema: S }): Promise<Elicited<S>>;
+  /**
+   * Asks the client's model. In the manner of `elicit`.
+   * @deprecated MCP 2026-07-28 deprecates sampling: call a model's service through a connection.
+   */
+  sample(key: string, params: SampleRequest): Promise<Sampled>;
+  /**
+   * Asks for the folders that the client works in. In the manner of `elicit`. @param key @default 'roots'
+   * @deprecated MCP 2026-07-28 deprecates roots: take paths as arguments.
+   */
+  roots(key?: string): Promise<ClientRoot[]>;
 }
 
 /** What a tools thread puts behind the API. @internal */

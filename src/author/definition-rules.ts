@@ -9,6 +9,10 @@ const OUR_WORD: ReadonlyMap<string, string> = new Map([
   ['callback', 'handler'],
   ['parameters', 'inputSchema'],
   ['input', 'inputSchema'],
+  ['arguments', 'argsSchema'],
+  ['template', 'uriTemplate'],
+  ['completions', 'complete'],
+  ['read', 'handler'],
   ['schema', 'inputSchema'],
   ['args', 'inputSchema'],
   ['output', 'outputSchema'],
@@ -23,8 +27,7 @@ export function requireKnown(of: string, definition: unknown, known: ReadonlySet
     if (known.has(key)) continue;
     const ours = OUR_WORD.get(key);
     if (ours !== undefined && known.has(ours)) throw new TypeError(`${of}: use \`${ours}\`, not \`${key}\`.`);
-    if (key === 'name')
-      throw new TypeError(`${of}: leave \`name\` out; a tool is named by its key in defineToolset({ tools: { … } }).`);
+    if (key === 'name') throw new TypeError(`${of}: leave \`name\` out; it is named by its key in defineToolset({ … }).`);
     throw new TypeError(`${of}: unknown property \`${key}\`. Known: ${[...known].join(', ')}.`);
   }
 }
@@ -41,6 +44,18 @@ export function requireSchemas(of: string, definition: { inputSchema?: unknown; 
   }
   if (outputSchema !== undefined && !isObject(outputSchema)) {
     throw new TypeError(`${of}: \`outputSchema\` must be a schema, such as Type.Object({ … }).`);
+  }
+}
+
+/** Each completion belongs to an argument, and is a list or a function. */
+export function requireCompletions(of: string, complete: unknown, names: readonly string[]): void {
+  if (complete === undefined) return;
+  if (!isObject(complete)) throw new TypeError(`${of}: \`complete\` must be an object of lists or functions.`);
+  for (const [name, completion] of Object.entries(complete)) {
+    if (!names.includes(name)) throw new TypeError(`${of}: \`complete.${name}\` completes nothing; known: ${names.join(', ')}.`);
+    if (typeof completion !== 'function' && !Array.isArray(completion)) {
+      throw new TypeError(`${of}: \`complete.${name}\` must be a list of texts or a function.`);
+    }
   }
 }
 

@@ -3,12 +3,7 @@
 // Invariant: a plain object is never taken for a result; only `result()` makes one.
 import type { Static, TSchema } from 'typebox';
 import type { Json } from '../shared/json.ts';
-
-export type Content =
-  | { type: 'text'; text: string }
-  | { type: 'image' | 'audio'; data: string; mimeType: string }
-  | { type: 'resource_link'; uri: string; name: string; mimeType?: string }
-  | { type: 'resource'; resource: { uri: string; mimeType?: string; text?: string; blob?: string } };
+import type { Content } from './content.ts';
 
 export interface ResultParts {
   content?: Content[];

@@ -2,8 +2,11 @@
 // Not responsible for names (the key in `defineToolset`) or for running: handlers run in a tools thread, bindings in an egress thread.
 // Invariant: everything but `handler` survives JSON; a definition that reads wrong is refused where it stands, with a hint.
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import type { Icon } from './content.ts';
 import type { Needs, ToolContext } from './context.ts';
 import { requireKnown, requireSchemas, requireText } from './definition-rules.ts';
+import type { Prompt } from './prompt.ts';
+import type { Resource } from './resource.ts';
 import type { Returned } from './result.ts';
 
 type Awaitable<T> = T | Promise<T>;
@@ -22,6 +25,7 @@ export interface Common<I extends TObject, O extends TSchema | undefined> {
   inputSchema?: I;
   outputSchema?: O;
   annotations?: Annotations;
+  icons?: Icon[];
   /** Scopes that a caller must hold; without them the tool is neither listed nor callable. */
   scopes?: readonly string[];
   /** Milliseconds. May only lower the tenant's limit. */
@@ -38,7 +42,7 @@ export interface CodeTool<I extends TObject, O extends TSchema | undefined, C ex
   handler(args: Static<I>, ctx: ToolContext<C>): Awaitable<Returned<O>>;
 }
 
-const COMMON_KEYS = ['title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'scopes', 'timeoutMs'];
+const COMMON_KEYS = ['title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'icons', 'scopes', 'timeoutMs'];
 const CODE_KEYS = new Set([...COMMON_KEYS, 'connections', 'handler']);
 const BINDING_KEYS = ['connection', 'method', 'path', 'query', 'headers', 'body', 'idempotent', 'scopesNeeded', 'response'];
 const REST_KEYS = new Set([...COMMON_KEYS, ...BINDING_KEYS]);
@@ -103,16 +107,28 @@ export interface Toolset {
 export interface ToolsetDefinition {
   /** For the model: how the tools belong together. */
   instructions?: string;
-  /** By name: `^[a-zA-Z0-9_-]{1,64}$`, unique over all toolsets of a tenant. */
+  /** By name: `^[a-zA-Z0-9_-]{1,64}$`, unique over all toolsets of a tenant; so are those of prompts and resources. */
   tools?: Record<string, Tool>;
+  prompts?: Record<string, Prompt>;
+  resources?: Record<string, Resource>;
 }
+
+/** What a member of each part is made by. */
+const PARTS = {
+  tools: ['~tool', 'defineTool() or rest()'],
+  prompts: ['~prompt', 'definePrompt()'],
+  resources: ['~resource', 'defineResource()'],
+} as const;
 
 /** The default export of a file in `tools/`. @throws TypeError where the definition reads wrong. */
 export function defineToolset(definition: ToolsetDefinition): Toolset {
-  requireKnown('defineToolset', definition, new Set(['instructions', 'tools']));
-  for (const [name, tool] of Object.entries(definition.tools ?? {})) {
-    if (typeof tool !== 'object' || tool === null || !Object.hasOwn(tool, '~tool')) {
-      throw new TypeError(`defineToolset: tools.${name} must come from defineTool() or rest().`);
+  requireKnown('defineToolset', definition, new Set(['instructions', ...Object.keys(PARTS)]));
+  for (const part of ['tools', 'prompts', 'resources'] as const) {
+    const [mark, makers] = PARTS[part];
+    for (const [name, member] of Object.entries<unknown>(definition[part] ?? {})) {
+      if (typeof member !== 'object' || member === null || !Object.hasOwn(member, mark)) {
+        throw new TypeError(`defineToolset: ${part}.${name} must come from ${makers}.`);
+      }
     }
   }
   return Object.freeze({ ...definition, '~toolset': true } as const);

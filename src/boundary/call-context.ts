@@ -14,8 +14,12 @@ export const CallContextSchema = Type.Object(
     /** W3C trace context, as `traceparent` (and `tracestate`) of the client or begun here. */
     traceparent: Type.String(),
     tracestate: Type.Optional(Type.String()),
+    /** W3C Baggage of the client. */
+    baggage: Type.Optional(Type.String()),
     /** 0 for the call of a client, one more for each level of nesting. */
     depth: Type.Integer({ minimum: 0 }),
+    /** The caller takes `structuredContent` only where it is an object (MCP before 2026-07-28). */
+    objectsOnly: Type.Optional(Type.Literal(true)),
     /** Epoch milliseconds. */
     deadline: Type.Number(),
   },

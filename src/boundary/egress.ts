@@ -34,7 +34,11 @@ export type OriginPolicy = Static<typeof OriginPolicySchema>;
 
 /** `binding`: run a declared tool; body = its arguments as JSON. `fetch`: what tool code asked; body = request body. */
 export const EgressWorkSchema = Type.Union([
-  Type.Object({ kind: Type.Literal('binding'), tool: Type.String() }, { additionalProperties: false }),
+  Type.Object(
+    /** `objectsOnly`: see `CallContext`. */
+    { kind: Type.Literal('binding'), tool: Type.String(), objectsOnly: Type.Optional(Type.Literal(true)) },
+    { additionalProperties: false },
+  ),
   Type.Object({ kind: Type.Literal('fetch'), request: FetchRequestSchema }, { additionalProperties: false }),
 ]);
 export type EgressWork = Static<typeof EgressWorkSchema>;
@@ -45,12 +49,16 @@ export const EgressOrderSchema = Type.Object(
     policy: OriginPolicySchema,
     lease: Type.Optional(LeaseSchema),
     traceparent: Type.String(),
+    tracestate: Type.Optional(Type.String()),
+    baggage: Type.Optional(Type.String()),
     /** Milliseconds left until the deadline of the call. */
     timeoutMs: Type.Integer({ minimum: 0 }),
   },
   { additionalProperties: false },
 );
 export type EgressOrder = Static<typeof EgressOrderSchema>;
+/** W3C Trace Context and Baggage, well formed. */
+export type TraceContext = Pick<EgressOrder, 'traceparent' | 'tracestate' | 'baggage'>;
 
 /**
  * `ok`: body = response body (fetch, any HTTP status that is no row below) or CallToolResult JSON (binding).

@@ -6,6 +6,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { CallContextSchema } from './call-context.ts';
 import { EgressOrderSchema, EgressOutcomeSchema } from './egress.ts';
 import { HostReplySchema, HostRequestSchema, NoticeSchema } from './host-request.ts';
+import { OperationSchema } from './operation.ts';
 import { FailureSchema, OutcomeSchema } from './outcome.ts';
 
 const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -52,7 +53,7 @@ export const ToHostSchema = Type.Union([
   /** Asks a tools pool for its manifest; answered by `described`. */
   frame('describe', { pool: Id, call: Id }),
   /** Body: arguments as JSON text. */
-  frame('call', { pool: Id, call: Id, tool: Type.String(), context: CallContextSchema, more: More }),
+  frame('call', { pool: Id, call: Id, operation: OperationSchema, context: CallContextSchema, more: More }),
   frame('egress', { pool: Id, call: Id, order: EgressOrderSchema, more: More }),
   /** Answer to a `request` of a running call. */
   frame('reply', { call: Id, request: Id, reply: HostReplySchema, more: More }),

@@ -2,7 +2,8 @@
 // Not responsible for deciding: `tenants/dispatch` answers each by policy, with the context of the call that asked.
 // Invariant: a request names its connection, tool or key; it never carries a credential, and a reply never does.
 import { type Static, Type } from 'typebox';
-import { FailureSchema, InputRequestSchema } from './outcome.ts';
+import { ASK_KEY_PATTERN, ASK_KINDS } from './ask.ts';
+import { FailureSchema } from './outcome.ts';
 
 const Headers = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 16_384 }));
 
@@ -35,16 +36,19 @@ export const StoreRequestSchema = Type.Object(
   },
   { additionalProperties: false },
 );
-/** Reply: the answer as JSON `{action, content?}`. No reply comes where the run is abandoned to ask the user. */
-export const ElicitRequestSchema = Type.Object(
-  { op: Type.Literal('elicit'), key: Type.String({ minLength: 1, maxLength: 128 }), request: InputRequestSchema },
+/**
+ * Asks the client. Body: the `params` of `elicitation/create` (form mode), `sampling/createMessage` or `roots/list` as JSON.
+ * Reply: the client's result as JSON. No reply comes where the run is abandoned to ask.
+ */
+export const AskRequestSchema = Type.Object(
+  { op: Type.Literal('ask'), kind: Type.Enum([...ASK_KINDS]), key: Type.String({ pattern: ASK_KEY_PATTERN }) },
   { additionalProperties: false },
 );
-export const HostRequestSchema = Type.Union([FetchRequestSchema, NestedCallSchema, StoreRequestSchema, ElicitRequestSchema]);
+export const HostRequestSchema = Type.Union([FetchRequestSchema, NestedCallSchema, StoreRequestSchema, AskRequestSchema]);
 export type HostRequest = Static<typeof HostRequestSchema>;
 export type FetchRequest = Static<typeof FetchRequestSchema>;
 export type StoreRequest = Static<typeof StoreRequestSchema>;
-export type ElicitRequest = Static<typeof ElicitRequestSchema>;
+export type AskRequest = Static<typeof AskRequestSchema>;
 
 /** Status line and headers of an upstream's answer, after recovery, with nothing of the credential in it. */
 export const HttpHeadSchema = Type.Object(
@@ -59,7 +63,7 @@ export const HostReplySchema = Type.Union([
 ]);
 export type HostReply = Static<typeof HostReplySchema>;
 
-/** One-way: progress for the client, a log line for the author. */
+/** One-way: progress and log lines for the client, log lines for the author, word of a changed resource for who subscribed to it. */
 export const NoticeSchema = Type.Union([
   Type.Object(
     {
@@ -76,7 +80,13 @@ export const NoticeSchema = Type.Union([
       level: Type.Enum(['debug', 'info', 'warn', 'error']),
       message: Type.String({ maxLength: 8192 }),
       fields: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+      /** It came through `console`: for the author alone. */
+      console: Type.Optional(Type.Literal(true)),
     },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    { kind: Type.Literal('resource_updated'), uri: Type.String({ minLength: 1, maxLength: 2048 }) },
     { additionalProperties: false },
   ),
 ]);

@@ -3,6 +3,7 @@
 // Invariant: nothing here is ever executed or compiled in the supervisor, schemas and patterns included.
 import { type Static, Type } from 'typebox';
 import { TOOL_NAME_PATTERN } from '../shared/ids.ts';
+import { URI_CHARACTERS, URI_PATTERN } from '../shared/uri-template.ts';
 
 const Text = Type.String({ maxLength: 16_384 });
 const JsonSchemaObject = Type.Record(Type.String(), Type.Unknown());
@@ -17,6 +18,17 @@ export const AnnotationsSchema = Type.Object(
   },
   { additionalProperties: false },
 );
+
+export const IconSchema = Type.Object(
+  {
+    src: Type.String({ pattern: '^(?:https://|data:image/)', maxLength: 65_536 }),
+    mimeType: Type.Optional(Type.String({ maxLength: 256 })),
+    sizes: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 16 })),
+    theme: Type.Optional(Type.Enum(['light', 'dark'])),
+  },
+  { additionalProperties: false },
+);
+const Icons = Type.Optional(Type.Array(IconSchema, { maxItems: 16 }));
 
 const Mapping = Type.Union([Type.Array(Type.String()), Type.Record(Type.String(), Type.String())]);
 const ResponseSchema = Type.Object(
@@ -50,33 +62,81 @@ export const BindingSchema = Type.Union([RestBindingSchema]);
 export type RestBinding = Static<typeof RestBindingSchema>;
 export type Binding = Static<typeof BindingSchema>;
 
+/** What tools, prompts and resources have in common. */
+const common = {
+  name: Type.String({ pattern: TOOL_NAME_PATTERN }),
+  title: Type.Optional(Text),
+  description: Text,
+  icons: Icons,
+  scopes: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 64 })),
+  timeoutMs: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** Connection slots that the handler uses, with the upstream scopes it needs. */
+  connections: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Object({ scopes: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false }),
+    ),
+  ),
+  /** File of the tenant that defines it, relative to the tenant's folder. */
+  file: Type.String({ maxLength: 1024 }),
+};
+const Name = Type.String({ minLength: 1, maxLength: 128 });
+/** Arguments or variables that a handler completes. */
+const Completes = Type.Optional(Type.Array(Name, { maxItems: 64 }));
+
 export const ToolManifestSchema = Type.Object(
   {
-    name: Type.String({ pattern: TOOL_NAME_PATTERN }),
-    title: Type.Optional(Text),
-    description: Text,
+    ...common,
     inputSchema: JsonSchemaObject,
     outputSchema: Type.Optional(JsonSchemaObject),
     annotations: Type.Optional(AnnotationsSchema),
-    scopes: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 64 })),
-    timeoutMs: Type.Optional(Type.Integer({ minimum: 1 })),
-    /** Connection slots that the handler uses, with the upstream scopes it needs. */
-    connections: Type.Optional(
-      Type.Record(
-        Type.String(),
-        Type.Object({ scopes: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false }),
-      ),
-    ),
     binding: Type.Optional(BindingSchema),
-    /** File of the tenant that defines it, relative to the tenant's folder. */
-    file: Type.String({ maxLength: 1024 }),
   },
   { additionalProperties: false },
 );
 export type ToolManifest = Static<typeof ToolManifestSchema>;
 
+const PromptArgumentSchema = Type.Object(
+  { name: Name, title: Type.Optional(Text), description: Type.Optional(Text), required: Type.Optional(Type.Boolean()) },
+  { additionalProperties: false },
+);
+export const PromptManifestSchema = Type.Object(
+  { ...common, arguments: Type.Array(PromptArgumentSchema, { maxItems: 64 }), completes: Completes },
+  { additionalProperties: false },
+);
+export type PromptManifest = Static<typeof PromptManifestSchema>;
+
+const ContentAnnotationsSchema = Type.Object(
+  {
+    audience: Type.Optional(Type.Array(Type.Enum(['user', 'assistant']), { maxItems: 2 })),
+    priority: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    lastModified: Type.Optional(Type.String({ maxLength: 64 })),
+  },
+  { additionalProperties: false },
+);
+/** Has either `uri` or `uriTemplate`. */
+export const ResourceManifestSchema = Type.Object(
+  {
+    ...common,
+    uri: Type.Optional(Type.String({ pattern: URI_PATTERN, maxLength: URI_CHARACTERS })),
+    uriTemplate: Type.Optional(Type.String({ pattern: URI_PATTERN, maxLength: URI_CHARACTERS })),
+    mimeType: Type.Optional(Type.String({ maxLength: 256 })),
+    annotations: Type.Optional(ContentAnnotationsSchema),
+    size: Type.Optional(Type.Integer({ minimum: 0 })),
+    completes: Completes,
+  },
+  { additionalProperties: false },
+);
+export type ResourceManifest = Static<typeof ResourceManifestSchema>;
+
+const MOST = { maxItems: 1000 };
 export const ManifestSchema = Type.Object(
-  { instructions: Type.Optional(Text), tools: Type.Array(ToolManifestSchema, { maxItems: 1000 }) },
+  {
+    instructions: Type.Optional(Text),
+    tools: Type.Array(ToolManifestSchema, MOST),
+    prompts: Type.Optional(Type.Array(PromptManifestSchema, MOST)),
+    resources: Type.Optional(Type.Array(ResourceManifestSchema, MOST)),
+  },
   { additionalProperties: false },
 );
 export type Manifest = Static<typeof ManifestSchema>;

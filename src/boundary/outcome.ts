@@ -1,7 +1,7 @@
 // What a call ends with: data, never a thrown error.
 // Not responsible for encoding it for a client: the codec of the client's revision does that.
 // Invariant: exactly one outcome per call; `ok` comes with a body (bytes of a JSON object), the others with none.
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { FAILURES, type Failure, type FailureCode } from '../shared/errors.ts';
 
 const TEXT = 4096;
@@ -20,34 +20,30 @@ export const FailureSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** An MCP `elicitation/create` request in form mode, by the author's key (unique within the call). */
-export const InputRequestSchema = Type.Object(
-  {
-    message: Type.String({ maxLength: TEXT }),
-    /** JSON Schema of a flat object. */
-    schema: Type.Record(Type.String(), Type.Unknown()),
-  },
-  { additionalProperties: false },
-);
-export type InputRequest = Static<typeof InputRequestSchema>;
+/** A request of the protocol to a client: `elicitation/create`, `sampling/createMessage` or `roots/list`. */
+export interface ClientQuestion {
+  readonly method: 'elicitation/create' | 'sampling/createMessage' | 'roots/list';
+  readonly params: { readonly [name: string]: unknown };
+}
 
+/** How a host says that a call ended. It never says `input_required`: the supervisor abandons a run, not the run itself. */
 export const OutcomeSchema = Type.Union([
   Type.Object(
     { status: Type.Literal('ok'), meta: Type.Optional(Type.Record(Type.String(), Type.Unknown())) },
-    { additionalProperties: false },
-  ),
-  Type.Object(
-    { status: Type.Literal('input_required'), requests: Type.Record(Type.String({ maxLength: 128 }), InputRequestSchema) },
     { additionalProperties: false },
   ),
   Type.Object({ status: Type.Literal('error'), failure: FailureSchema }, { additionalProperties: false }),
 ]);
 
 /**
- * `ok`: the body is the UTF-8 JSON text of a `CallToolResult` without `_meta`, `isError` and `resultType`, beginning with `{"`;
- * `meta` is the author's `_meta`. `input_required`: the run was abandoned to ask the user.
+ * `ok`: the body is the UTF-8 JSON text of a result of its operation (a `CallToolResult` and so on) without `_meta`, `isError` and
+ * `resultType`, beginning with `{"`; `meta` is the author's `_meta`.
  */
-export type CallOutcome =
+export type HostOutcome =
   | { readonly status: 'ok'; readonly meta?: Record<string, unknown> }
-  | { readonly status: 'input_required'; readonly requests: Record<string, InputRequest> }
   | { readonly status: 'error'; readonly failure: Failure };
+
+/** `input_required`: the run was abandoned to ask; the next one begins with `state` and the answers, under the same keys. */
+export type CallOutcome =
+  | HostOutcome
+  | { readonly status: 'input_required'; readonly requests: Readonly<Record<string, ClientQuestion>>; readonly state: string };

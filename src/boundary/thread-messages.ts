@@ -17,6 +17,7 @@ import type { CallContext } from './call-context.ts';
 import type { EgressOrder, EgressOutcome } from './egress.ts';
 import type { Assignment, CancelReason, PoolLimits } from './frames.ts';
 import type { HostReply, HostRequest, Notice } from './host-request.ts';
+import type { Operation } from './operation.ts';
 import type { CallOutcome } from './outcome.ts';
 import type { Failure } from '../shared/errors.ts';
 
@@ -46,11 +47,11 @@ export interface LoadTask {
 export interface DescribeTask {
   readonly t: 'describe';
 }
-/** `body`: arguments as JSON text (UTF-8). Result: `CallResult`. */
+/** `body`: see `Operation`. Result: `CallResult`. */
 export interface CallTask {
   readonly t: 'call';
   readonly call: number;
-  readonly tool: string;
+  readonly operation: Operation;
   readonly context: CallContext;
   readonly body: Uint8Array;
 }

@@ -2,7 +2,7 @@
 // Not responsible for watching files or for calls (their log lines are `log-line`'s).
 // Invariant: one line per change; a problem says whether an older version keeps serving.
 import { type Problem, problemLine } from '../shared/problem.ts';
-import type { Tenant } from '../tenants/tenant.ts';
+import type { Tenant, Toolset } from '../tenants/tenant.ts';
 import { printable } from './log-line.ts';
 
 export interface Change {
@@ -22,13 +22,23 @@ export function changeLines({ tenant, id, before, tookMs }: Change): string {
   const took = tookMs === undefined ? '' : `  ${Math.round(tookMs)} ms`;
   const from = before === undefined ? '' : `${short(before)}→`;
   const drains = before === undefined ? 'live' : 'live, calls of the old one end there';
-  return `${problems}✓ ${id}  bundle ${from}${short(now)}  ${count(tenant.toolset?.tools.size ?? 0, 'tool')}${took}   ${drains}\n`;
+  return `${problems}✓ ${id}  bundle ${from}${short(now)}  ${inventory(tenant.toolset)}${took}   ${drains}\n`;
 }
 
 /** `serving`: the bundle that keeps serving although there are problems. */
 export function problemLines(problems: readonly Problem[], serving: string | undefined, id: string): string {
   const keeps = serving === undefined ? '' : `   ${serving} keeps serving`;
   return problems.map((problem) => `✗ ${id}  ${printable(problemLine(problem))}${keeps}\n`).join('');
+}
+
+function inventory(toolset: Toolset | undefined): string {
+  return inventoryOf(toolset?.tools.size ?? 0, toolset?.prompts.size ?? 0, toolset?.resources.all.length ?? 0);
+}
+
+/** `3 tools, 1 prompt`: of the rest only what there is. */
+export function inventoryOf(tools: number, prompts: number, resources: number): string {
+  const rest = [[prompts, 'prompt'] as const, [resources, 'resource'] as const].filter(([number]) => number > 0);
+  return [count(tools, 'tool'), ...rest.map(([number, word]) => count(number, word))].join(', ');
 }
 
 function short(hash: string): string {

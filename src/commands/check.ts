@@ -2,10 +2,11 @@
 // Not responsible for finding problems (`check-estate`, `check-types`).
 // Invariant: exit code 1 where there is any; nothing is served and nothing keeps running.
 import { resolve } from 'node:path';
+import type { CheckedTenant } from '../check-estate.ts';
 import { prepareDataDir } from '../config/data-dir.ts';
 import { loadServerConfig } from '../config/load-server.ts';
 import { type Problem, problemLine } from '../shared/problem.ts';
-import { count } from './author-screen.ts';
+import { count, inventoryOf } from './author-screen.ts';
 import { checkTypes } from './check-types.ts';
 import { defineCommand, jsonOption } from './command.ts';
 import { printable } from './log-line.ts';
@@ -27,7 +28,7 @@ has one and a tsconfig.json.`,
     const problems: Problem[] = [];
     const server = loadServerConfig(folder, io.env);
     problems.push(...server.problems);
-    let tenants: readonly { id: string; tools: readonly string[] }[] = [];
+    let tenants: readonly CheckedTenant[] = [];
     const data = server.value === undefined ? undefined : prepareDataDir(server.value.dataDir);
     if (data !== undefined) problems.push(data);
     else if (server.value !== undefined) {
@@ -45,11 +46,10 @@ has one and a tsconfig.json.`,
     if (values.json === true) io.stdout.write(`${JSON.stringify({ ok: problems.length === 0, tenants, problems })}\n`);
     else {
       for (const problem of problems) io.stdout.write(`✗ ${printable(problemLine(problem))}\n`);
-      const tools = tenants.reduce((sum, tenant) => sum + tenant.tools.length, 0);
+      const sum = (part: 'tools' | 'prompts' | 'resources') => tenants.reduce((all, tenant) => all + tenant[part].length, 0);
+      const inventory = inventoryOf(sum('tools'), sum('prompts'), sum('resources'));
       const found = problems.length === 0 ? 'no problems' : count(problems.length, 'problem');
-      io.stdout.write(
-        `${problems.length === 0 ? '✓' : '✗'} ${found}: ${count(tenants.length, 'tenant')}, ${count(tools, 'tool')}\n`,
-      );
+      io.stdout.write(`${problems.length === 0 ? '✓' : '✗'} ${found}: ${count(tenants.length, 'tenant')}, ${inventory}\n`);
       if (types === undefined)
         io.stdout.write('  types were not checked: npm install typescript in the estate, with a tsconfig.json\n');
     }

@@ -20,7 +20,7 @@ import { backoffMs, isRepeatableBinding, isRepeatableFetch } from './retry.ts';
 
 /** What is asked: a declared tool (body of the request: its arguments as JSON), or a request of tool code (body: its own). */
 export type EgressAsk =
-  | { readonly kind: 'binding'; readonly tool: string; readonly binding: RestBinding }
+  | { readonly kind: 'binding'; readonly tool: string; readonly binding: RestBinding; readonly objectsOnly?: boolean }
   | { readonly kind: 'fetch'; readonly request: FetchRequest };
 
 export interface EgressRequest {
@@ -33,7 +33,10 @@ export interface EgressRequest {
   readonly upstreamBytes: number;
   /** Who asks, for the audit; `parent` is the id of the call that asks. */
   readonly subject: Omit<AuditSubject, 'id' | 'tenant'>;
+  /** Of the client's request, for the upstream. */
   readonly traceparent: string;
+  readonly tracestate?: string | undefined;
+  readonly baggage?: string | undefined;
   /** Epoch milliseconds. */
   readonly deadline: number;
   /** Scopes of the upstream that the tool needs. @default none */
@@ -199,7 +202,7 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
       ask: credential,
       method: ask.binding.method,
       origin: connection.origins[0] ?? 'none',
-      work: { kind: 'binding', tool: ask.tool },
+      work: { kind: 'binding', tool: ask.tool, ...(ask.objectsOnly === true ? { objectsOnly: true } : {}) },
       policy,
       repeatable: request.repeatable || isRepeatableBinding(ask.binding),
     };
@@ -215,8 +218,17 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
   };
 }
 
-function orderOf({ work, policy, request: { traceparent } }: Prepared, timeoutMs: number, lease: Lease | undefined): EgressOrder {
-  return { work, policy, traceparent, timeoutMs, ...(lease === undefined ? {} : { lease }) };
+function orderOf({ work, policy, request }: Prepared, timeoutMs: number, lease: Lease | undefined): EgressOrder {
+  const { traceparent, tracestate, baggage } = request;
+  return {
+    work,
+    policy,
+    traceparent,
+    timeoutMs,
+    ...(lease === undefined ? {} : { lease }),
+    ...(tracestate === undefined ? {} : { tracestate }),
+    ...(baggage === undefined ? {} : { baggage }),
+  };
 }
 
 const NO_CREDENTIALS: Credentials = {

@@ -5,6 +5,7 @@ import type { CallContext } from '../boundary/call-context.ts';
 import type { EgressOrder, EgressOutcome } from '../boundary/egress.ts';
 import type { CancelReason } from '../boundary/frames.ts';
 import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts';
+import type { Operation } from '../boundary/operation.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { Limits } from '../shared/limits.ts';
 
@@ -52,7 +53,7 @@ export interface ToolsPool {
   readonly running: number;
   /** True while threads exist. */
   readonly awake: boolean;
-  call(tool: string, context: CallContext, args: Uint8Array, sink: CallSink): ActiveCall;
+  call(operation: Operation, context: CallContext, args: Uint8Array, sink: CallSink): ActiveCall;
   /** The manifest as the thread tells it: untrusted JSON text. Rejects with `PoolBroken` where the bundle does not load. */
   describe(): Promise<Uint8Array>;
   /** No new calls; running ones get `drainMs`. Resolves when the threads are gone. */

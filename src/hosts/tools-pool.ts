@@ -3,6 +3,7 @@
 // Invariant: the sink of a call is told one end, after `call` has returned.
 import type { CallContext } from '../boundary/call-context.ts';
 import type { HostRequest, Notice } from '../boundary/host-request.ts';
+import type { Operation } from '../boundary/operation.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { Limits } from '../shared/limits.ts';
@@ -33,14 +34,14 @@ export class HostedToolsPool implements ToolsPool {
     return this.#lazy.awake;
   }
 
-  call(tool: string, context: CallContext, args: Uint8Array, sink: CallSink): ActiveCall {
+  call(operation: Operation, context: CallContext, args: Uint8Array, sink: CallSink): ActiveCall {
     const pool = this.#lazy.acquire();
     if (!(pool instanceof LinkedPool)) {
       queueMicrotask(() => sink.end({ status: 'error', failure: pool }, undefined));
       return NOTHING;
     }
     const call = new ToolsCall(pool, this.#limits, this.#lazy, sink);
-    pool.begin(call, { t: 'call', pool: pool.id, call: call.id, tool, context }, args);
+    pool.begin(call, { t: 'call', pool: pool.id, call: call.id, operation, context }, args);
     return call;
   }
 

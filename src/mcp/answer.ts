@@ -15,10 +15,14 @@ export interface Answer {
   readonly signal: AbortSignal;
   /** Whether the client takes an event stream. */
   readonly streams: boolean;
-  /** The answer. Status and headers (name, value, name, value …) are lost where a stream has begun. */
-  send(status: number, message: Message, headers?: readonly string[]): void;
+  /** Whether the client went away. */
+  readonly gone: boolean;
+  /** `event`: the id of the event, on a stream that can be resumed. The answer. Status and headers (name, value, name, value …) are lost where a stream has begun. */
+  send(status: number, message: Message, headers?: readonly string[], event?: string): void;
   /** A notification before the answer; begins an event stream. Dropped where the client reads too slowly. */
-  notify(message: string): void;
+  notify(message: string, event?: string): void;
+  /** Begins an event stream with an empty event, to which a client can come back after `retryMs`. */
+  prime(event: string, retryMs: number): void;
   /** Begins an event stream that stays open until `abandon` or the client ends it. */
   open(): void;
   /** An answer without a body: 202 for a notification that was taken, 204 for a session that was ended. */

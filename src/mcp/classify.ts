@@ -4,8 +4,10 @@
 import type { JsonObject } from '../shared/json.ts';
 import { type Failure, failure, type FailureCode, publicText } from '../shared/errors.ts';
 import { type Envelope, type EnvelopeFault, objectAt, rawAt, textAt } from './envelope.ts';
+import { MIRRORED } from './asked.ts';
 import { decodeHeaderValue } from './header-value.ts';
 import type { McpHeaders } from './inbound.ts';
+import { type LogLevel, levelAsked } from './log-messages.ts';
 import type { ClientFacts } from './ports.ts';
 import { LEGACY_VERSIONS, MODERN_VERSIONS, SUPPORTED_VERSIONS } from './versions.ts';
 
@@ -15,7 +17,15 @@ const TOKEN_BYTES = 1024;
 const CLIENT_TEXT = 256;
 
 /** Methods of 2026-07-28 that this server has, and the parameter that `Mcp-Name` mirrors. */
-const METHODS = { 'server/discover': undefined, 'tools/list': undefined, 'tools/call': 'name' } as const;
+const METHODS = {
+  'server/discover': undefined,
+  'subscriptions/listen': undefined,
+  'tools/list': undefined,
+  'prompts/list': undefined,
+  'resources/list': undefined,
+  'resources/templates/list': undefined,
+  ...MIRRORED,
+} as const;
 export type ModernMethod = keyof typeof METHODS;
 function isModernMethod(method: string): method is ModernMethod {
   return Object.hasOwn(METHODS, method);
@@ -32,8 +42,8 @@ export interface InboundCall {
   readonly client: ClientFacts;
   /** JSON text. */
   readonly progressToken: string | undefined;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
+  /** The least severe log messages that the client wants of this request. */
+  readonly logLevel: LogLevel | undefined;
 }
 export interface Rejection {
   readonly kind: 'rejection';
@@ -90,6 +100,8 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
     if (headers.name === undefined || decodeHeaderValue(headers.name) !== value) return mismatch('Mcp-Name', headers.name, id);
     name = value;
   }
+  const logLevel = levelAsked(envelope);
+  if (logLevel === false) return reject('params_invalid', `params._meta["${PREFIX}logLevel"] is no level`, id);
   const info = objectAt(bytes, meta.get(`${PREFIX}clientInfo`));
   return {
     kind: 'call',
@@ -99,8 +111,7 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
     name,
     client: { ...clientName(info), capabilities, protocolVersion: version },
     progressToken: progressTokenOf(envelope),
-    traceparent: textAt(bytes, meta.get('traceparent')) ?? headers.traceparent,
-    tracestate: textAt(bytes, meta.get('tracestate')) ?? headers.tracestate,
+    logLevel,
   };
 }
 
@@ -125,7 +136,8 @@ function mismatch(header: string, value: string | undefined, id: string): Reject
   return reject('header_mismatch', value === undefined ? `${header} is missing` : `${header} differs from the body`, id);
 }
 
-function faulty({ fault, id, reason }: EnvelopeFault): Rejection {
+/** What is wrong with the bytes of a message. */
+export function faulty({ fault, id, reason }: EnvelopeFault): Rejection {
   if (reason === undefined) return { kind: 'rejection', failure: failure(fault), id };
   return reject(fault, reason, id);
 }

@@ -3,8 +3,9 @@
 // Invariant: a result's own bytes are spliced in, never parsed; every result names this server (spec, "Per-response protocol fields").
 import { type Failure, failure } from '../shared/errors.ts';
 import { type Message, text } from './answer.ts';
+import { inputRequired } from './asking.ts';
 import { openBody } from './result-body.ts';
-import type { ToolCallResult } from './ports.ts';
+import type { OperationResult } from './ports.ts';
 import { authorMeta } from './result-meta.ts';
 import { ERROR_META, failureMembers, failureMeta } from './tool-failure.ts';
 
@@ -20,14 +21,16 @@ export class ModernCodec {
   readonly #info: ServerInfo;
   /** `"resultType":"complete","_meta":{…}`: how most results begin. */
   readonly #opening: string;
+  readonly #asks: string;
 
   constructor(info: ServerInfo) {
     this.#info = info;
     this.#opening = this.#open(undefined);
+    this.#asks = this.#open(undefined, 'input_required');
   }
 
-  #open(meta: Record<string, unknown> | undefined): string {
-    return `"resultType":"complete","_meta":${JSON.stringify({ ...meta, [SERVER_INFO]: this.#info })}`;
+  #open(meta: Record<string, unknown> | undefined, type: 'complete' | 'input_required' = 'complete'): string {
+    return `"resultType":"${type}","_meta":${JSON.stringify({ ...meta, [SERVER_INFO]: this.#info })}`;
   }
 
   /** `members` are JSON text without braces, and more than none. */
@@ -40,16 +43,16 @@ export class ModernCodec {
     return text(`{"jsonrpc":"2.0","id":${id},"result":{${opening},${failureMembers(of, correlation)}}}`);
   }
 
-  /** The outcome of a call that is not a protocol failure. Waits for the first bytes of a streamed body. */
-  called(id: string, { outcome, body }: ToolCallResult, correlation: string): Message | Promise<Message> {
+  /** The outcome of a call that is not a protocol failure. `hints`: members before the body's, each with its comma. Waits for the first bytes of a streamed body. */
+  called(id: string, { outcome, body }: OperationResult, correlation: string, hints = ''): Message | Promise<Message> {
     switch (outcome.status) {
       case 'error':
         return this.failed(id, outcome.failure, correlation);
       case 'input_required':
-        return this.failed(id, failure('elicit_unsupported'), correlation);
+        return text(`{"jsonrpc":"2.0","id":${id},"result":{${this.#asks},${inputRequired(outcome.requests, outcome.state)}}}`);
       case 'ok': {
         const meta = authorMeta(outcome.meta);
-        const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? this.#opening : this.#open(meta)},`;
+        const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? this.#opening : this.#open(meta)},${hints}`;
         const opened = body === undefined ? undefined : openBody(body);
         const spliced = (rest: Awaited<typeof opened>): Message =>
           rest === undefined ? this.failed(id, failure('result_invalid'), correlation) : { head, body: rest, tail: '}' };

@@ -21,6 +21,8 @@ import {
 
 /** Bytes of a message without its arguments, at most: what the supervisor itself parses. */
 export const ENVELOPE_BYTES = 65_536;
+/** What a client answers to questions of the server, at most, and the state that it carries back with its answers. */
+export const ANSWER_BYTES = 262_144;
 const ID_BYTES = 1024;
 const METHOD_BYTES = 256;
 /** Arguments whose name and size are told to the audit. */
@@ -55,6 +57,7 @@ export interface Envelope {
   readonly meta: Members | undefined;
   /** The arguments object of a call. */
   readonly args: Range | undefined;
+  readonly argsMembers: Members | undefined;
   /** The first 128 arguments. */
   readonly shape: readonly ArgumentShape[];
 }
@@ -171,11 +174,25 @@ class Scan {
     if (root.has('params') && this.params === undefined) {
       return { fault: 'params_invalid', reason: 'params is not an object', id };
     }
-    const argsBytes = this.args === undefined ? 0 : this.args.end - this.args.start;
-    if (bytes.length - argsBytes > ENVELOPE_BYTES) {
+    const argsBytes = lengthOf(this.args);
+    const answerBytes =
+      lengthOf(response ? root.get('result') : this.params?.get('inputResponses')) + lengthOf(this.params?.get('requestState'));
+    if (answerBytes > ANSWER_BYTES) {
+      return { fault: 'params_invalid', reason: `The answers are larger than ${ANSWER_BYTES} bytes`, id };
+    }
+    if (bytes.length - argsBytes - answerBytes > ENVELOPE_BYTES) {
       return { fault: 'params_invalid', reason: `The message without its arguments is larger than ${ENVELOPE_BYTES} bytes`, id };
     }
-    return { bytes, id, method, params: this.params, meta: this.meta, args: this.args, shape: this.shape() };
+    return {
+      bytes,
+      id,
+      method,
+      params: this.params,
+      meta: this.meta,
+      args: this.args,
+      argsMembers: this.argsMembers,
+      shape: this.shape(),
+    };
   }
 
   shape(): ArgumentShape[] {
@@ -202,6 +219,10 @@ class Scan {
         return { fault: 'parse_error', reason: undefined, id: undefined };
     }
   }
+}
+
+function lengthOf(range: Range | undefined): number {
+  return range === undefined ? 0 : range.end - range.start;
 }
 
 function rootMember(scan: Scan, name: string, at: number): number {

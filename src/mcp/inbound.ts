@@ -10,10 +10,16 @@ export interface McpHeaders {
   readonly session: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  readonly baggage: string | undefined;
+  readonly lastEventId: string | undefined;
+  /** `Mcp-Param-<name>`; `name` in lower case. */
+  readonly param: (name: string) => string | undefined;
 }
 
 export interface Inbound {
   readonly principal: Principal;
   readonly correlation: string;
   readonly headers: McpHeaders;
+  /** Whether the same credential would still be let in now: for streams that outlive their request. */
+  readonly allowed: () => boolean | Promise<boolean>;
 }

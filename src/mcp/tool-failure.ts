@@ -1,6 +1,7 @@
 // A failed call as a tool result that an agent can act on: one sentence, what to do next, and the same as data.
 // Not responsible for failures that end the request itself (`protocol-error`); `isProtocolFailure` says which do.
 // Invariant: nothing but public text and the table's facts; `detail` never passes.
+import type { JsonObject } from '../shared/json.ts';
 import { FAILURES, type Failure, type FailureCode, nextAction, publicText } from '../shared/errors.ts';
 
 /** Key in a result's `_meta`. */
@@ -12,6 +13,7 @@ const PROTOCOL: ReadonlySet<FailureCode> = new Set([
   'scope_insufficient',
   'capability_missing',
   'params_invalid',
+  'state_invalid',
 ]);
 export function isProtocolFailure(of: Failure): boolean {
   return PROTOCOL.has(of.code);
@@ -36,6 +38,12 @@ export function failureMeta(of: Failure, correlation: string): Record<string, un
   if (toolCode !== undefined) meta['toolCode'] = toolCode;
   if (data !== undefined) meta['data'] = data;
   return meta;
+}
+
+/** What a JSON-RPC error says beside the table's facts, where what failed has no result to say it in. `name`: see `Asked`. */
+export function failedData(of: Failure, correlation: string, name: string): JsonObject {
+  if (of.code === 'resource_unknown') return { uri: name };
+  return failureMeta(of, correlation) as JsonObject;
 }
 
 function advice(of: Failure, correlation: string): string {

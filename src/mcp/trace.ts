@@ -1,12 +1,33 @@
-// W3C Trace Context of a request: the client's where it is well formed, else one begun here.
+// W3C Trace Context and Baggage of a request: the client's where they are well formed, else a trace begun here.
 // Not responsible for exporting spans. Invariant: what leaves here is valid, whatever a client sent.
 import { randomFillSync } from 'node:crypto';
+import { type Envelope, textAt } from './envelope.ts';
+import type { McpHeaders } from './inbound.ts';
+import type { Caller } from './ports.ts';
 
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const TRACESTATE = /^[\x20-\x7e]{1,512}$/;
+/** W3C Baggage, 3.3.2: this much must be passed on. */
+const BAGGAGE = /^[\x20-\x7e]{1,8192}$/;
 const BYTES = 24;
 const pool = Buffer.alloc(BYTES * 128);
 let used = pool.length;
+
+/** `params._meta` goes before the headers, and what belongs together is taken from the same place. */
+export function traceOf({ bytes, meta }: Envelope, headers: McpHeaders): Pick<Caller, 'traceparent' | 'tracestate' | 'baggage'> {
+  const inMeta = textAt(bytes, meta?.get('traceparent'));
+  const traceparent = inMeta ?? headers.traceparent;
+  const tracestate = tracestateOf(
+    inMeta === undefined ? headers.tracestate : textAt(bytes, meta?.get('tracestate')),
+    traceparent,
+  );
+  const baggage = textAt(bytes, meta?.get('baggage')) ?? headers.baggage;
+  return {
+    traceparent: traceparentOf(traceparent),
+    ...(tracestate === undefined ? {} : { tracestate }),
+    ...(baggage === undefined || !BAGGAGE.test(baggage) ? {} : { baggage }),
+  };
+}
 
 export function traceparentOf(candidate: string | undefined): string {
   if (candidate !== undefined && TRACEPARENT.test(candidate)) return candidate;

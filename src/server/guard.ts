@@ -14,6 +14,7 @@ const ONCE: ReadonlySet<string> = new Set([
   'content-length',
   'content-type',
   'host',
+  'last-event-id',
   'mcp-protocol-version',
   'origin',
   'transfer-encoding',

@@ -15,6 +15,9 @@ const JOINED_BYTES = 4096;
 /** Notifications are dropped while a client has this much unread. */
 const UNREAD_BYTES = 1_048_576;
 const EVENT = 'event: message\ndata: ';
+function eventHead(id: string | undefined): string {
+  return id === undefined ? EVENT : `id: ${id}\n${EVENT}`;
+}
 
 type BodyStream = Exclude<ResultBody, Uint8Array>;
 
@@ -49,7 +52,7 @@ export class HttpAnswer implements Answer, OpenStream {
     return this.#controller.signal;
   }
 
-  send(status: number, message: Message, headers: readonly string[] = []): void {
+  send(status: number, message: Message, headers: readonly string[] = [], event?: string): void {
     const { body } = message;
     if (this.#gone || this.#state === 'ended') {
       if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
@@ -59,14 +62,24 @@ export class HttpAnswer implements Answer, OpenStream {
     const streaming = this.#state === 'streaming';
     this.#state = 'ended';
     if (body !== undefined && !(body instanceof Uint8Array)) void this.#pipe(status, message, body, headers, streaming);
-    else if (streaming) this.#lastEvent(message, body);
+    else if (streaming) this.#lastEvent(message, body, event);
     else this.#json(status, message, body, headers);
   }
 
-  notify(message: string): void {
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  prime(event: string, retryMs: number): void {
     if (this.#gone || this.#state === 'ended') return;
     if (this.#state === 'waiting') this.#begin(false);
-    if (this.#response.writableLength < UNREAD_BYTES) this.#response.write(`${EVENT}${message}\n\n`);
+    this.#response.write(`id: ${event}\nretry: ${retryMs}\ndata: \n\n`);
+  }
+
+  notify(message: string, event?: string): void {
+    if (this.#gone || this.#state === 'ended') return;
+    if (this.#state === 'waiting') this.#begin(false);
+    if (this.#response.writableLength < UNREAD_BYTES) this.#response.write(`${eventHead(event)}${message}\n\n`);
   }
 
   open(): void {
@@ -118,8 +131,8 @@ export class HttpAnswer implements Answer, OpenStream {
   }
 
   /** One write: Node 24 loses what is written to a corked chunked response. */
-  #lastEvent({ head, tail }: Message, body: Uint8Array | undefined): void {
-    const begin = EVENT + head;
+  #lastEvent({ head, tail }: Message, body: Uint8Array | undefined, event: string | undefined): void {
+    const begin = eventHead(event) + head;
     const end = `${tail}\n\n`;
     this.#response.end(body === undefined ? begin + end : Buffer.concat([Buffer.from(begin), oneLine(body), Buffer.from(end)]));
   }

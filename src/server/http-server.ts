@@ -88,6 +88,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return { url: config.publicUrl ?? localUrl(host, bound), port: bound };
     },
     onToolsetChanged: (tenant) => protocol.onToolsetChanged(tenant),
+    onResourceUpdated: (tenant, uri) => protocol.onResourceUpdated(tenant, uri),
     get active() {
       return exchanges.active;
     },
@@ -97,6 +98,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     async close(drainMs) {
       // Not http's own `close`, which cuts kept-alive connections at once, in the middle of a request too: they get their 503.
       NetServer.prototype.close.call(app.server);
+      protocol.endSubscriptions();
       await exchanges.drain(drainMs);
       protocol.close();
       app.server.closeAllConnections();

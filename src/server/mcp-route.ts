@@ -97,7 +97,25 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
     else {
       reply.hijack();
       const answer = new HttpAnswer(reply.raw, correlation, accepted, exchanges, stallMs);
-      act({ principal, correlation, headers: mcpHeaders(request) }, answer);
+      act(
+        { principal, correlation, headers: mcpHeaders(request), allowed: () => allowed(headers.authorization, principal) },
+        answer,
+      );
+    }
+  }
+
+  /** The same answer as at the start, for the same subject. */
+  function allowed(authorization: string | undefined, { issuer, subject, tenant }: Principal): boolean | Promise<boolean> {
+    const same = (verdict: Principal | AuthDenial): boolean =>
+      !isDenial(verdict) &&
+      verdict.subject === subject &&
+      verdict.issuer === issuer &&
+      misplaced(verdict, tenant, options.tenantExists) === undefined;
+    try {
+      const verdict = options.authenticate(authorization, tenant);
+      return verdict instanceof Promise ? verdict.then(same, () => false) : same(verdict);
+    } catch {
+      return false;
     }
   }
 
@@ -121,6 +139,9 @@ function mcpHeaders({ headers }: McpRequest): Inbound['headers'] {
     session: single(headers['mcp-session-id']),
     traceparent: single(headers['traceparent']),
     tracestate: single(headers['tracestate']),
+    baggage: single(headers['baggage']),
+    lastEventId: single(headers['last-event-id']),
+    param: (name) => single(headers[`mcp-param-${name}`]),
   };
 }
 

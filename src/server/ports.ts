@@ -79,6 +79,7 @@ export interface HttpServer {
   /** Rejects with a `PortInUse` where the port is taken. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   onToolsetChanged(tenant: string): void;
+  onResourceUpdated(tenant: string, uri: string): void;
   /** Exchanges under way, open streams among them. */
   readonly active: number;
   readonly sessions: number;

@@ -43,8 +43,12 @@ export const FAILURES = {
   not_found: row('input', 404, -32601, 'none', 'There is nothing here.'),
   method_not_allowed: row('input', 405, -32600, 'none', 'This HTTP method is not allowed here.'),
   tool_unknown: row('input', 400, -32602, 'none', 'There is no such tool.'),
+  prompt_unknown: row('input', 400, -32602, 'none', 'There is no such prompt.'),
+  /** -32002 in the 2025 era. */
+  resource_unknown: row('input', 400, -32602, 'none', 'There is no such resource.'),
   cursor_invalid: row('input', 400, -32602, 'none', 'The cursor is invalid.'),
-  arguments_invalid: row('input', 400, -32602, 'fix_arguments', 'The arguments do not fit the input schema of the tool.'),
+  state_invalid: row('input', 400, -32602, 'none', 'The requestState is invalid or has expired. Call again without it.'),
+  arguments_invalid: row('input', 400, -32602, 'fix_arguments', 'The arguments do not fit the schema of what was called.'),
   // who the client is
   unauthenticated: row('credential', 401, 40100, 'none', 'Authentication is required.'),
   token_invalid: row('credential', 401, 40101, 'none', 'The access token is not valid here.'),
@@ -81,6 +85,13 @@ export const FAILURES = {
   depth_limit: row('limit', 200, 50106, 'none', 'Nested calls are deeper than allowed.'),
   fanout_limit: row('limit', 200, 50107, 'none', 'One call began more nested operations than allowed.'),
   store_quota: row('limit', 200, 50108, 'none', 'The store of the tenant is full or the value is larger than allowed.'),
+  journal_full: row(
+    'limit',
+    200,
+    50109,
+    'contact_operator',
+    'The tool did more before its question to the user than can be kept until the answer.',
+  ),
   // tools
   tool_error: row('tool', 200, 50201, 'none', 'The tool reported an error.'),
   tool_failed: row('tool', 200, 50202, 'none', 'The tool failed.'),
@@ -100,6 +111,14 @@ export const FAILURES = {
     'The tool asked the user after it had already changed something.',
   ),
   elicit_unsupported: row('tool', 200, 50206, 'none', 'The client cannot ask its user, and the tool needs an answer.'),
+  answer_invalid: row('input', 200, 50209, 'none', 'The client gave an answer that does not fit what it was asked.'),
+  replay_mismatch: row(
+    'tool',
+    200,
+    50210,
+    'contact_operator',
+    'The tool did something else when it ran again with the answer to its question, so it was stopped.',
+  ),
   toolset_broken: row('tool', 200, 50207, 'contact_operator', 'The tools of the tenant could not be loaded.'),
   cancelled: row('tool', 200, 50208, 'none', 'The call was cancelled.'),
   // the runtime

@@ -23,6 +23,7 @@ export function isCredentialHeader(name: string): boolean {
 /** Hop-by-hop (RFC 9110 7.6.1), framing, routing, and what the runtime sets itself: client libraries send some of them by habit. */
 const RUNTIME: ReadonlySet<string> = new Set([
   'accept-encoding',
+  'baggage',
   'connection',
   'content-length',
   'expect',

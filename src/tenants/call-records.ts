@@ -22,8 +22,20 @@ export function subjectOf(call: Call): AuditSubject {
   };
 }
 
+/** What the records of an operation other than a tool call are named after. */
+const FAMILY = {
+  prompt: 'prompt',
+  resource: 'resource',
+  complete_prompt: 'completion',
+  complete_resource: 'completion',
+} as const;
+
 export function requestRecord(call: Call, subject: AuditSubject, args: readonly ArgumentShape[]): AuditEvent {
-  return { ...subject, kind: 'call.request', tool: call.spec.name, bundle: call.root.toolset.hash, args, depth: call.depth };
+  const { kind, depth, spec } = call;
+  const resumes = call.parent === undefined ? call.root.rounds?.resumes : undefined;
+  const common = { ...subject, bundle: call.root.toolset.hash, args, depth, ...(resumes === undefined ? {} : { resumes }) };
+  if (kind === 'tool') return { ...common, kind: 'call.request', tool: spec.name };
+  return { ...common, kind: `${FAMILY[kind]}.request`, name: spec.name };
 }
 
 export function outcomeRecord(
@@ -32,10 +44,12 @@ export function outcomeRecord(
   outcome: CallOutcome,
   resultBytes: number | undefined,
 ): AuditEvent {
+  const { kind, spec } = call;
   const common = {
     ...subject,
-    kind: 'call.outcome' as const,
-    tool: call.spec.name,
+    ...(kind === 'tool'
+      ? { kind: 'call.outcome' as const, tool: spec.name }
+      : { kind: `${FAMILY[kind]}.outcome` as const, name: spec.name }),
     bundle: call.root.toolset.hash,
     durationMs: Math.round((performance.now() - call.startedAt) * 1000) / 1000,
   };

@@ -3,27 +3,35 @@
 // Invariant: the slot is given back once, after the request was answered and no thread works for it any more; a stop
 // reaches every call of the tree, and what does not react within the grace is killed.
 import type { CancelReason } from '../boundary/frames.ts';
+import type { OperationKind } from '../boundary/operation.ts';
 import type { ActiveCall } from '../hosts/pool.ts';
-import type { Caller } from '../mcp/ports.ts';
+import type { CallOutcome } from '../boundary/outcome.ts';
+import type { Asking, Caller } from '../mcp/ports.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import type { Slot } from './admission.ts';
-import type { Tenant, Toolset, ToolSpec } from './tenant.ts';
+import type { Rounds } from './asking/rounds.ts';
+import type { Runnable, Tenant, Toolset } from './tenant.ts';
 
 /** How long a run may take to notice that it was stopped before its thread is terminated. */
 const STOP_GRACE_MS = 500;
 
-/** One tool under way: the client's call, or one that a tool made. */
+/** One operation under way: the client's, or a tool that it called. */
 export interface Call {
   readonly root: Root;
   readonly parent: Call | undefined;
-  readonly spec: ToolSpec;
+  readonly kind: OperationKind;
+  readonly spec: Runnable;
   /** Audit id of this operation; the root's is the correlation id. */
   readonly id: string;
   readonly depth: number;
+  /** Where it stands in the tree, by numbers of operations; empty for the client's own call (see `asking/journal`). */
+  readonly path: string;
   readonly startedAt: number;
   /** Set before a request that must not be repeated leaves for an upstream, here or in a nested call. */
   unsafeSent: boolean;
 }
+
+type Suspended = Extract<CallOutcome, { status: 'input_required' }>;
 
 export class Root {
   readonly caller: Caller;
@@ -31,7 +39,11 @@ export class Root {
   readonly toolset: Toolset;
   /** Epoch milliseconds. */
   readonly deadline: number;
+  /** How the client can be asked; `rounds` does it where the era has no stream for questions. */
+  readonly asking: Asking | undefined;
+  rounds: Rounds | undefined;
   #slot: Slot;
+  #suspended: Suspended | undefined;
   #live = new Set<ActiveCall>();
   #onStop = new Set<(reason: CancelReason) => void>();
   #stopped: CancelReason | undefined;
@@ -40,8 +52,9 @@ export class Root {
   #deadlineTimer: NodeJS.Timeout;
   #abort: AbortController | undefined;
 
-  constructor(caller: Caller, tenant: Tenant, toolset: Toolset, slot: Slot, timeoutMs: number) {
+  constructor(caller: Caller, tenant: Tenant, toolset: Toolset, slot: Slot, timeoutMs: number, asking?: Asking) {
     this.caller = caller;
+    this.asking = asking;
     this.tenant = tenant;
     this.toolset = toolset;
     this.deadline = Date.now() + timeoutMs;
@@ -49,13 +62,15 @@ export class Root {
     this.#deadlineTimer = setTimeout(() => this.stop('deadline'), timeoutMs);
   }
 
-  begin(spec: ToolSpec, parent: Call | undefined): Call {
+  begin(kind: OperationKind, spec: Runnable, parent: Call | undefined, path = ''): Call {
     return {
       root: this,
       parent,
+      kind,
       spec,
       id: parent === undefined ? this.caller.correlation : newCorrelationId(),
       depth: parent === undefined ? 0 : parent.depth + 1,
+      path,
       startedAt: performance.now(),
       unsafeSent: false,
     };
@@ -69,6 +84,20 @@ export class Root {
 
   get stopped(): CancelReason | undefined {
     return this.#stopped;
+  }
+
+  /** Answered or stopped. */
+  get over(): boolean {
+    return this.#answered || this.#stopped !== undefined;
+  }
+
+  /** The run is abandoned: the client is told to come again with answers. */
+  suspend(outcome: Suspended): void {
+    this.#suspended = outcome;
+    this.stop('input_required');
+  }
+  get suspended(): Suspended | undefined {
+    return this.#suspended;
   }
 
   /** Aborts when the request is stopped: for egress. Made on first use, since most calls never need one. */
@@ -134,8 +163,23 @@ export function markUnsafe(call: Call): void {
   for (let at: Call | undefined = call; at !== undefined && !at.unsafeSent; at = at.parent) at.unsafeSent = true;
 }
 
+/** Whether anything of the client's request was sent that must not be repeated. */
+export function isUnsafe(call: Call): boolean {
+  let at = call;
+  while (at.parent !== undefined) at = at.parent;
+  return at.unsafeSent;
+}
+
+/** Before this revision a structured result was an object (MCP 2025-06-18, "Structured Content"). */
+const ANY_SINCE = '2026-07-28';
+/** Whether the result goes to a client that takes nothing else; results of nested calls go to tools. */
+export function objectsOnly({ depth, root }: Call): boolean {
+  return depth === 0 && root.caller.client.protocolVersion < ANY_SINCE;
+}
+
 /** Whether the tool is already under way above this call. */
 export function isCycle(call: Call, tool: string): boolean {
-  for (let at: Call | undefined = call; at !== undefined; at = at.parent) if (at.spec.name === tool) return true;
+  for (let at: Call | undefined = call; at !== undefined; at = at.parent)
+    if (at.kind === 'tool' && at.spec.name === tool) return true;
   return false;
 }

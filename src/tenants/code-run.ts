@@ -1,4 +1,4 @@
-// One run of a code tool in its tenant's pool: relays what it asks and says, and settles exactly once.
+// One run of a tenant's code (a tool, prompt, resource or completion) in its pool: relays what it asks and says, and settles exactly once.
 // Not responsible for records, policy or judging the outcome (`dispatch`), nor for answering requests (`host-requests`).
 // Invariant: the caller is answered by whichever comes first, the outcome or a stop; what comes later is dropped.
 import type { CallContext } from '../boundary/call-context.ts';
@@ -7,7 +7,7 @@ import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
 import { FAILURES, type Failure, type FailureClass, type FailureCode, failure } from '../shared/errors.ts';
-import type { Call } from './call-tree.ts';
+import { type Call, objectsOnly, type Root } from './call-tree.ts';
 
 export interface Ended {
   readonly outcome: CallOutcome;
@@ -38,7 +38,8 @@ const STOPPED: Record<CancelReason, FailureCode> = {
 };
 
 /** How a call ends that was stopped for `reason` before it had an outcome. */
-export function stoppedOutcome(reason: CancelReason): Ended {
+export function stoppedOutcome({ suspended }: Root, reason: CancelReason): Ended {
+  if (reason === 'input_required' && suspended !== undefined) return { outcome: suspended };
   return { outcome: { status: 'error', failure: failure(STOPPED[reason]) } };
 }
 
@@ -54,6 +55,8 @@ function contextOf(call: Call): CallContext {
     depth: call.depth,
     deadline,
     ...(caller.tracestate === undefined ? {} : { tracestate: caller.tracestate }),
+    ...(caller.baggage === undefined ? {} : { baggage: caller.baggage }),
+    ...(objectsOnly(call) ? { objectsOnly: true } : {}),
     ...(client.name === undefined ? {} : { client: { name: client.name, version: client.version ?? '' } }),
   };
 }
@@ -62,7 +65,7 @@ class CodeRun implements CallSink {
   readonly #call: Call;
   readonly #ports: RunPorts;
   readonly #settle: (ended: Ended) => void;
-  readonly #stop = (reason: CancelReason): void => this.#finish(stoppedOutcome(reason));
+  readonly #stop = (reason: CancelReason): void => this.#finish(stoppedOutcome(this.#call.root, reason));
   #active: ActiveCall | undefined;
   #settled = false;
   /** Failures that this run was answered with, by code: it may end with one of them. */
@@ -75,8 +78,8 @@ class CodeRun implements CallSink {
   }
 
   begin(pool: ToolsPool, args: Uint8Array): void {
-    const { root, spec } = this.#call;
-    this.#active = pool.call(spec.name, contextOf(this.#call), args, this);
+    const { root, kind, spec } = this.#call;
+    this.#active = pool.call({ kind, name: spec.name }, contextOf(this.#call), args, this);
     root.working(this.#active);
     root.onStop(this.#stop);
   }
@@ -123,7 +126,7 @@ export function cancelBody(body: Body | undefined): void {
   if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
 }
 
-/** Runs the tool; resolves once, never rejects. */
+/** Runs the operation; resolves once, never rejects. */
 export function runCode(call: Call, pool: ToolsPool, args: Uint8Array, ports: RunPorts): Promise<Ended> {
   return new Promise((resolve) => new CodeRun(call, ports, resolve).begin(pool, args));
 }

@@ -1,25 +1,26 @@
-// The path of a tool call behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
+// The path of an operation (a tool call, a prompt, a resource, a completion) behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
 // Not responsible for protocol shapes (`mcp/`), for processes (`hosts/`) or for credentials (`connections/`).
 // Invariant: nothing runs without a durable request record; every call settles exactly once, with a coded outcome.
 import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
-import type { Principal } from '../auth/principal.ts';
 import type { FetchRequest, Notice } from '../boundary/host-request.ts';
 import type { RestBinding } from '../boundary/manifest.ts';
 import type { EgressAsk, EgressCall, EgressSettled } from '../connections/egress-call.ts';
 import type { BodyStream } from '../hosts/pool.ts';
-import type { McpBackend, ToolCall, ToolCallResult } from '../mcp/ports.ts';
+import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
-import type { ValueStore } from '../vault/stores.ts';
+import type { StateSeal, ValueStore } from '../vault/stores.ts';
 import type { Admission } from './admission.ts';
+import { readRounds, Rounds } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
-import { type Call, isCycle, markUnsafe, Root } from './call-tree.ts';
+import { type Call, isCycle, markUnsafe, objectsOnly, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
+import { findOperation } from './find-operation.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
 import { judge, withoutRecord } from './judge.ts';
-import type { TenantRegistry, Toolset, ToolSpec } from './tenant.ts';
+import type { Runnable, TenantRegistry, Toolset } from './tenant.ts';
 import type { ToolsetUsers } from './toolset-users.ts';
 import { toolsetView } from './toolset-view.ts';
 
@@ -29,10 +30,13 @@ export interface DispatchPorts {
   readonly users: ToolsetUsers;
   readonly audit: AuditLog;
   readonly values: ValueStore;
+  readonly states: StateSeal;
   readonly egress: EgressCall;
   readonly log: AuthorLog;
   /** Positions in a stack of tenant code, as the author knows them. */
   mapStack(tenant: string, stack: string): string;
+  /** A tool says that a resource of its tenant has changed. */
+  resourceUpdated(tenant: string, uri: string): void;
 }
 
 export interface Dispatch extends McpBackend {
@@ -43,7 +47,7 @@ export interface Dispatch extends McpBackend {
 /** Progress notifications passed on per call; a tool that floods is heard up to here. */
 const PROGRESS_PER_CALL = 1000;
 
-function failed(reason: Failure): ToolCallResult {
+function failed(reason: Failure): OperationResult {
   return { outcome: { status: 'error', failure: reason } };
 }
 
@@ -51,16 +55,9 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   const { registry, admission, users, audit, log } = ports;
   const roots = new Set<Root>();
 
-  /** The tool that a caller may use under this name: unknown and forbidden are told apart by the protocol, not here. */
-  function find(toolset: Toolset | undefined, principal: Principal, name: string): ToolSpec | Failure {
-    const spec = toolset?.tools.get(name);
-    if (spec === undefined) return failure('tool_unknown');
-    return mayUse(principal, spec.scopes) ? spec : failure('scope_insufficient', { data: { scopes: [...(spec.scopes ?? [])] } });
-  }
-
-  /** What the tenant must have before the tool can run. */
+  /** What the tenant must have before it can run. */
   function ready(
-    spec: ToolSpec,
+    spec: Runnable,
     toolset: Toolset,
     connections: ReadonlyMap<string, unknown>,
     args: Uint8Array,
@@ -78,16 +75,18 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return (spec.binding === undefined ? toolset.code : toolset.egress) === undefined ? failure('toolset_broken') : undefined;
   }
 
-  async function callTool(inbound: ToolCall): Promise<ToolCallResult> {
+  async function operate(inbound: OperationCall): Promise<OperationResult> {
     const { caller } = inbound;
     const tenant = registry.get(caller.principal.tenant);
     const toolset = tenant?.toolset;
-    const spec = find(toolset, caller.principal, inbound.tool);
+    const spec = findOperation(toolset, caller.principal, inbound.asked);
     if (isFailure(spec)) return failed(spec);
     if (tenant === undefined || toolset === undefined) return failed(failure('tool_unknown'));
     const { connections, limits } = tenant.config;
     const unready = ready(spec, toolset, connections, inbound.args, limits.argumentsBytes);
     if (unready !== undefined) return failed(unready);
+    const before = readRounds(ports.states, inbound, toolset.hash);
+    if (before !== undefined && isFailure(before)) return failed(before);
     const slot = admission.admit(tenant.id, limits.concurrentCalls);
     if (isFailure(slot)) return failed(slot);
 
@@ -97,7 +96,9 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       toolset,
       slot,
       Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs),
+      inbound.asking,
     );
+    if (before !== undefined) root.rounds = new Rounds(root, before);
     const cancel = (): void => root.stop('cancelled');
     inbound.signal.addEventListener('abort', cancel, { once: true });
     if (inbound.signal.aborted) cancel();
@@ -109,7 +110,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       users.leave(toolset);
       root.answered();
     };
-    const result = await run(root.begin(spec, undefined), inbound.args, inbound.argsShape, inbound.progress);
+    const result = await run(root.begin(inbound.asked.kind, spec, undefined), inbound.args, inbound.argsShape, inbound.progress);
     if (result.body === undefined || result.body instanceof Uint8Array) {
       done();
       return result;
@@ -121,9 +122,9 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   async function run(
     call: Call,
     args: Uint8Array,
-    shape: ToolCall['argsShape'],
-    progress?: ToolCall['progress'],
-  ): Promise<ToolCallResult> {
+    shape: OperationCall['argsShape'],
+    progress?: OperationCall['progress'],
+  ): Promise<OperationResult> {
     const subject = subjectOf(call);
     try {
       await audit.append(requestRecord(call, subject, shape ?? argumentShape(args)));
@@ -131,7 +132,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       return failed(failure('audit_unavailable'));
     }
     const { stopped } = call.root;
-    const ended = stopped === undefined ? await perform(call, args, progress) : stoppedOutcome(stopped);
+    const ended = stopped === undefined ? await perform(call, args, progress) : stoppedOutcome(call.root, stopped);
     const facts = { unsafeSent: call.unsafeSent, repeatable: call.spec.repeatable };
     const outcome = judge(ended.outcome, facts);
     if (outcome.status === 'error') tellAuthor(call, outcome.failure);
@@ -145,38 +146,50 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return ended.body === undefined ? { outcome } : { outcome, body: ended.body };
   }
 
-  function perform(call: Call, args: Uint8Array, progress: ToolCall['progress']): Promise<Ended> {
+  function perform(call: Call, args: Uint8Array, progress: OperationCall['progress']): Promise<Ended> {
     const { toolset } = call.root;
     if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding, args);
     if (toolset.code === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });
     return runCode(call, toolset.code, args, runPorts(progress));
   }
 
-  function runPorts(progress: ToolCall['progress']): RunPorts {
+  function runPorts(progress: OperationCall['progress']): RunPorts {
     let last = Number.NEGATIVE_INFINITY;
     let count = 0;
     return {
       answer: (call, ask, body) => answerHostRequest({ audit, values: ports.values, fetch, nested }, call, ask, body),
       notice: (call, notice: Notice) => {
-        if (notice.kind === 'log') {
-          const { kind: _kind, ...line } = notice;
-          log.write(call.root.tenant.id, { ...line, tool: call.spec.name, call: call.root.caller.correlation });
-          return;
+        const { caller, tenant } = call.root;
+        switch (notice.kind) {
+          case 'log': {
+            const { kind: _kind, console, ...line } = notice;
+            log.write(tenant.id, { ...line, tool: call.spec.name, call: caller.correlation });
+            if (console !== true) caller.log?.({ ...line, logger: call.spec.name });
+            break;
+          }
+          case 'resource_updated':
+            ports.resourceUpdated(tenant.id, notice.uri);
+            break;
+          case 'progress': {
+            // MCP: the value MUST increase with each notification of one token.
+            if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) break;
+            last = notice.progress;
+            count += 1;
+            const { kind: _kind, ...update } = notice;
+            progress(update);
+            break;
+          }
+          default:
+            notice satisfies never;
         }
-        // MCP: the value MUST increase with each notification of one token.
-        if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) return;
-        last = notice.progress;
-        count += 1;
-        const { kind: _kind, ...update } = notice;
-        progress(update);
       },
     };
   }
 
-  async function nested(parent: Call, tool: string, args: Uint8Array): Promise<Replied> {
+  async function nested(parent: Call, tool: string, args: Uint8Array, path: string): Promise<Replied> {
     const { root } = parent;
     const { limits, connections } = root.tenant.config;
-    const spec = find(root.toolset, root.caller.principal, tool);
+    const spec = findOperation(root.toolset, root.caller.principal, { kind: 'tool', name: tool });
     if (isFailure(spec)) return refused(spec);
     if (isCycle(parent, spec.name))
       return refused(failure('call_cycle', { message: `The tool "${spec.name}" called itself through other tools.` }));
@@ -187,14 +200,15 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     }
     const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
     if (unready !== undefined) return refused(unready);
-    const { outcome, body } = await run(root.begin(spec, parent), args, undefined);
+    const { outcome, body } = await run(root.begin('tool', spec, parent, path), args, undefined);
     switch (outcome.status) {
       case 'ok':
         return { reply: { status: 'ok' }, ...(body === undefined ? {} : { body }) };
       case 'error':
         return refused(outcome.failure);
       case 'input_required':
-        return refused(failure('elicit_unsupported'));
+        // The parent is abandoned too; nobody reads this.
+        return refused(failure('cancelled'));
       default:
         return outcome satisfies never;
     }
@@ -210,7 +224,12 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   async function runBinding(call: Call, binding: RestBinding, args: Uint8Array): Promise<Ended> {
-    const sent = await send(call, binding.connection, { kind: 'binding', tool: call.spec.name, binding }, args);
+    const sent = await send(
+      call,
+      binding.connection,
+      { kind: 'binding', tool: call.spec.name, binding, objectsOnly: objectsOnly(call) },
+      args,
+    );
     if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };
     return { outcome: { status: 'ok' }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }
@@ -232,6 +251,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       upstreamBytes: root.tenant.config.limits.upstreamBytes,
       subject: { ...subject, parent: call.id },
       traceparent: root.caller.traceparent,
+      tracestate: root.caller.tracestate,
+      baggage: root.caller.baggage,
       deadline: root.deadline,
       repeatable: call.spec.repeatable,
       ...(scopes === undefined ? {} : { scopes }),
@@ -272,7 +293,14 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
 
   return {
     toolset: (principal) => toolsetView(registry.get(principal.tenant)?.toolset, principal),
-    callTool,
+    operate,
+    tool: (principal, name) => {
+      const toolset = registry.get(principal.tenant)?.toolset;
+      const spec = toolset?.tools.get(name);
+      return spec !== undefined && mayUse(principal, spec.scopes) ? spec : undefined;
+    },
+    readable: (principal, uri) =>
+      !isFailure(findOperation(registry.get(principal.tenant)?.toolset, principal, { kind: 'resource', name: uri })),
     stopAll() {
       for (const root of roots) root.stop('drained');
     },

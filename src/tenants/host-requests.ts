@@ -1,11 +1,12 @@
 // Answers what a running tool asks for (`ctx.*`), by the rules of the call that asked.
 // Not responsible for egress recovery (`connections/egress-call`) or for how a nested call runs (`dispatch`).
 // Invariant: every request counts against the budget of its root; the answer is data, never a throw, never a credential.
-import type { ElicitRequest, FetchRequest, HostRequest, StoreRequest } from '../boundary/host-request.ts';
+import type { FetchRequest, HostRequest, StoreRequest } from '../boundary/host-request.ts';
 import type { AuditLog } from '../audit/record.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import { STORE_VALUE_BYTES } from '../shared/limits.ts';
 import type { ValueStore } from '../vault/stores.ts';
+import { askNow } from './asking/session.ts';
 import { subjectOf } from './call-records.ts';
 import type { Call } from './call-tree.ts';
 import type { Replied } from './code-run.ts';
@@ -14,7 +15,8 @@ export interface HostRequestPorts {
   readonly audit: AuditLog;
   readonly values: ValueStore;
   fetch(call: Call, ask: FetchRequest, body: Uint8Array): Promise<Replied>;
-  nested(call: Call, tool: string, args: Uint8Array): Promise<Replied>;
+  /** `path`: of the nested call in the tree. */
+  nested(call: Call, tool: string, args: Uint8Array, path: string): Promise<Replied>;
 }
 
 export function refused(reason: Failure): Replied {
@@ -22,32 +24,39 @@ export function refused(reason: Failure): Replied {
 }
 
 /** One answer per request; never rejects. */
-export async function answerHostRequest(
-  ports: HostRequestPorts,
-  call: Call,
-  ask: HostRequest,
-  body: Uint8Array,
-): Promise<Replied> {
+export function answerHostRequest(ports: HostRequestPorts, call: Call, ask: HostRequest, body: Uint8Array): Promise<Replied> {
+  const { rounds } = call.root;
   if (!call.root.spend()) {
     const limit = call.root.tenant.config.limits.operationsPerCall;
-    return refused(failure('fanout_limit', { message: `The call has reached its limit operationsPerCall (${limit}).` }));
+    return Promise.resolve(
+      refused(failure('fanout_limit', { message: `The call has reached its limit operationsPerCall (${limit}).` })),
+    );
   }
+  if (rounds === undefined) return perform(ports, call, ask, body, '');
+  return rounds.operation(call, ask, body, (path) => perform(ports, call, ask, body, path)).catch(unexpected);
+}
+
+async function perform(ports: HostRequestPorts, call: Call, ask: HostRequest, body: Uint8Array, path: string): Promise<Replied> {
   try {
     switch (ask.op) {
       case 'fetch':
         return await ports.fetch(call, ask, body);
       case 'call':
-        return await ports.nested(call, ask.tool, body);
+        return await ports.nested(call, ask.tool, body, path);
       case 'store':
         return await useStore(ports, call, ask, body);
-      case 'elicit':
-        return elicit(ask);
+      case 'ask':
+        return await askNow(call, call.root.asking, ask, body);
       default:
         return ask satisfies never;
     }
   } catch (error) {
-    return refused(failure('internal_error', { detail: error instanceof Error ? error.name : 'unknown' }));
+    return unexpected(error);
   }
+}
+
+function unexpected(error: unknown): Replied {
+  return refused(failure('internal_error', { detail: error instanceof Error ? error.name : 'unknown' }));
 }
 
 async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, value: Uint8Array): Promise<Replied> {
@@ -79,9 +88,4 @@ async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, 
     );
   }
   return { reply: { status: 'ok' } };
-}
-
-/** No leg of the protocol carries the question to the user yet, so the tool is told at once and can choose another way. */
-function elicit(ask: ElicitRequest): Replied {
-  return refused(failure('elicit_unsupported', { detail: `elicit ${ask.key}` }));
 }

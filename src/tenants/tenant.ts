@@ -1,18 +1,50 @@
 // A tenant as the running server knows it, and the toolset it serves now.
 // Not responsible for loading (`registry`) or calling (`dispatch`).
 // Invariant: a Toolset is immutable; a change makes a new one, and calls keep the one they began with.
-import type { ToolManifest } from '../boundary/manifest.ts';
+import type { PromptManifest, ResourceManifest, ToolManifest } from '../boundary/manifest.ts';
 import type { CompiledTenant } from '../config/compiled.ts';
 import type { EgressPool, ToolsPool } from '../hosts/pool.ts';
 import type { Problem } from '../shared/problem.ts';
 
 export type { Problem };
 
+/** What can be run of a toolset, as policy, limits and records need it. */
+export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeoutMs' | 'connections' | 'binding'> {
+  /** May be repeated without harm. */
+  readonly repeatable: boolean;
+}
+
 export interface ToolSpec extends ToolManifest {
   /** The tool's entry in `tools/list`, as JSON text: made once, sent often. */
   readonly listing: string;
+  /** The same with an output schema that only clients from 2026-07-28 on take. */
+  readonly anyListing?: string;
   /** May be repeated without harm: `readOnlyHint`, `idempotentHint`, or a binding that says so or is a GET. */
   readonly repeatable: boolean;
+}
+
+export interface PromptSpec extends PromptManifest {
+  /** The entry in `prompts/list`, as JSON text. */
+  readonly listing: string;
+  /** Always: to get a prompt is to read. */
+  readonly repeatable: true;
+}
+
+export interface ResourceSpec extends ResourceManifest {
+  /** Of the template; none where the URI is fixed. */
+  readonly variables: readonly string[];
+  /** The entry in `resources/list` or `resources/templates/list`, as JSON text. */
+  readonly listing: string;
+  readonly repeatable: true;
+}
+
+export interface ResourceIndex {
+  /** By name. */
+  readonly all: readonly ResourceSpec[];
+  /** The one with this URI, else the first by name whose template matches it. */
+  find(uri: string): ResourceSpec | undefined;
+  /** The one with exactly this template. */
+  template(uriTemplate: string): ResourceSpec | undefined;
 }
 
 export interface Toolset {
@@ -21,6 +53,9 @@ export interface Toolset {
   readonly instructions: string | undefined;
   /** In the order of `tools/list`: by name. */
   readonly tools: ReadonlyMap<string, ToolSpec>;
+  /** By name. */
+  readonly prompts: ReadonlyMap<string, PromptSpec>;
+  readonly resources: ResourceIndex;
   /** Absent where the tenant has no code tools / no declared tools and no connections. */
   readonly code: ToolsPool | undefined;
   readonly egress: EgressPool | undefined;

@@ -4,14 +4,16 @@
 import { mayUse } from '../auth/policy.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { ToolsetView } from '../mcp/ports.ts';
-import type { Toolset } from './tenant.ts';
+import type { Runnable, Toolset } from './tenant.ts';
 
 const whole = new WeakMap<Toolset, ToolsetView>();
 
 function viewOf(toolset: Toolset): ToolsetView {
   let view = whole.get(toolset);
   if (view === undefined) {
-    view = { hash: toolset.hash, instructions: toolset.instructions, tools: [...toolset.tools.values()] };
+    const { hash, instructions, tools, prompts, resources } = toolset;
+    const has = { prompts: prompts.size > 0, resources: resources.all.length > 0, completions: completes(toolset) };
+    view = { hash, instructions, has, tools: [...tools.values()], prompts: [...prompts.values()], resources: resources.all };
     whole.set(toolset, view);
   }
   return view;
@@ -20,6 +22,18 @@ function viewOf(toolset: Toolset): ToolsetView {
 export function toolsetView(toolset: Toolset | undefined, principal: Principal): ToolsetView | undefined {
   if (toolset === undefined) return undefined;
   const all = viewOf(toolset);
-  const tools = all.tools.filter((tool) => mayUse(principal, tool.scopes));
-  return tools.length === all.tools.length ? all : { ...all, tools };
+  const tools = allowed(all.tools, principal);
+  const prompts = allowed(all.prompts, principal);
+  const resources = allowed(all.resources, principal);
+  const isWhole = tools === all.tools && prompts === all.prompts && resources === all.resources;
+  return isWhole ? all : { ...all, tools, prompts, resources };
+}
+
+/** The same list where nothing is left out. */
+function allowed<T extends Pick<Runnable, 'scopes'>>(all: readonly T[], principal: Principal): readonly T[] {
+  return all.every(({ scopes }) => mayUse(principal, scopes)) ? all : all.filter(({ scopes }) => mayUse(principal, scopes));
+}
+
+function completes({ prompts, resources }: Toolset): boolean {
+  return [...prompts.values(), ...resources.all].some((one) => one.completes !== undefined);
 }

@@ -140,3 +140,11 @@ export interface RejectionStore {
   clear(key: GrantKey): void;
   list(tenant: string): { readonly slot: string; readonly rejection: Rejection }[];
 }
+
+/** Seals what a client carries between two requests. Needs no row: the client has the only copy. */
+export interface StateSeal {
+  /** `path` is what it is bound to besides the tenant. */
+  seal(tenant: string, path: readonly string[], plain: Uint8Array): Uint8Array;
+  /** Undefined where it was changed, or sealed for another place or with another key. */
+  open(tenant: string, path: readonly string[], sealed: Uint8Array): Uint8Array | undefined;
+}

@@ -8,7 +8,8 @@ import { checkMasterKey } from './master-wrap.ts';
 import { SqliteRefreshLocks } from './refresh-locks.ts';
 import { SqliteRejectionStore } from './rejection-store.ts';
 import { SqliteSecretStore } from './secret-store.ts';
-import type { GrantStore, RefreshLocks, RejectionStore, SecretStore, TokenStore, ValueStore } from './stores.ts';
+import { createStateSeal } from './state-seal.ts';
+import type { GrantStore, RefreshLocks, RejectionStore, SecretStore, StateSeal, TokenStore, ValueStore } from './stores.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import { SqliteTokenStore } from './token-store.ts';
 import { SqliteValueStore } from './value-store.ts';
@@ -30,6 +31,7 @@ export interface Vault {
   readonly grants: GrantStore;
   readonly refreshLocks: RefreshLocks;
   readonly rejections: RejectionStore;
+  readonly states: StateSeal;
   /** Destroys the tenant's key and all that it has here. What copies and backups still hold of its values cannot be opened. */
   shredTenant(tenant: string): void;
   /** Whether the database answers. */
@@ -59,6 +61,7 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
       grants,
       refreshLocks: new SqliteRefreshLocks(db, keys, now),
       rejections,
+      states: createStateSeal(masterKey),
       shredTenant(tenant) {
         transact(db, () => {
           keys.destroy(tenant);

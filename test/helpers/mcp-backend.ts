@@ -3,7 +3,7 @@
 import { failure } from '../../src/shared/errors.ts';
 import type { Principal } from '../../src/auth/principal.ts';
 import type { CallOutcome } from '../../src/boundary/outcome.ts';
-import type { McpBackend, ResultBody, ToolCall, ToolCallResult, ToolsetView } from '../../src/mcp/ports.ts';
+import type { McpBackend, ResultBody, OperationCall, OperationResult, ToolsetView } from '../../src/mcp/ports.ts';
 
 function tool(name: string, properties: object, required: string[] = []) {
   const inputSchema = { type: 'object', properties, required };
@@ -20,8 +20,10 @@ const TOOLS = [
   tool('whoami', {}),
 ].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+const NOTHING_ELSE = { prompts: [], resources: [], has: { prompts: false, resources: false, completions: false } };
+
 export class TestBackend implements McpBackend {
-  readonly calls: ToolCall[] = [];
+  readonly calls: OperationCall[] = [];
   /** Names of tools whose call was cancelled. */
   readonly cancelled: string[] = [];
   /** Streamed bodies that were given up. */
@@ -38,14 +40,22 @@ export class TestBackend implements McpBackend {
   toolset(caller: Principal): ToolsetView | undefined {
     let view = this.#views.get(caller.tenant);
     if (view === undefined) {
-      view = { hash: `hash-${caller.tenant}`, instructions: `Tools of ${caller.tenant}.`, tools: TOOLS };
+      view = { ...NOTHING_ELSE, hash: `hash-${caller.tenant}`, instructions: `Tools of ${caller.tenant}.`, tools: TOOLS };
       this.#views.set(caller.tenant, view);
     }
     return view;
   }
 
+  tool(caller: Principal, name: string): ToolsetView['tools'][number] | undefined {
+    return this.toolset(caller)?.tools.find((one) => one.name === name);
+  }
+
+  readable(_caller: Principal, uri: string): boolean {
+    return uri.startsWith('test://');
+  }
+
   setTools(tenant: string, tools: ToolsetView['tools'], hash = `hash-${tenant}-${tools.length}`): void {
-    this.#views.set(tenant, { hash, instructions: undefined, tools });
+    this.#views.set(tenant, { ...NOTHING_ELSE, hash, instructions: undefined, tools });
   }
 
   static many(count: number): ToolsetView['tools'] {
@@ -61,11 +71,11 @@ export class TestBackend implements McpBackend {
     for (const wake of this.#watchers.splice(0)) wake();
   }
 
-  async callTool(call: ToolCall): Promise<ToolCallResult> {
+  async operate(call: OperationCall): Promise<OperationResult> {
     this.calls.push(call);
     this.#happened();
     const args = JSON.parse(Buffer.from(call.args).toString()) as Record<string, unknown>;
-    switch (call.tool) {
+    switch (call.asked.name) {
       case 'echo':
         if (typeof args['text'] !== 'string') return failed('arguments_invalid', { path: '/text', reason: 'is required' });
         return ok({ content: [{ type: 'text', text: args['text'] }] });
@@ -89,7 +99,7 @@ export class TestBackend implements McpBackend {
       case 'wait':
         call.progress?.({ progress: 0.5 });
         await new Promise<void>((resolve) => call.signal.addEventListener('abort', () => resolve(), { once: true }));
-        this.cancelled.push(call.tool);
+        this.cancelled.push(call.asked.name);
         this.#happened();
         return failed('cancelled');
       case 'fails':
@@ -155,10 +165,10 @@ export class TestBackend implements McpBackend {
 /** What an author may set, and what not. */
 const META = { 'example.com/mine': 1, 'io.modelcontextprotocol/serverInfo': { name: 'evil' }, 'leasehold/error': { code: 'x' } };
 
-function ok(result: unknown): ToolCallResult {
+function ok(result: unknown): OperationResult {
   return { outcome: { status: 'ok' }, body: Buffer.from(JSON.stringify(result)) };
 }
-function failed(code: Parameters<typeof failure>[0], more: Parameters<typeof failure>[1] = {}): ToolCallResult {
+function failed(code: Parameters<typeof failure>[0], more: Parameters<typeof failure>[1] = {}): OperationResult {
   const outcome: CallOutcome = { status: 'error', failure: failure(code, more) };
   return { outcome };
 }

@@ -4,7 +4,12 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+  ToolListChangedNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 
 export const CLIENTS = ['sdk 1.32', 'client 2.4 default', 'client 2.4 auto', 'client 2.4 pinned'] as const;
 export type ClientKind = (typeof CLIENTS)[number];
@@ -17,6 +22,7 @@ export interface CallOptions {
 export interface CallResult {
   readonly content?: unknown;
   readonly isError?: boolean | undefined;
+  readonly structuredContent?: unknown;
   readonly _meta?: Record<string, unknown> | undefined;
 }
 
@@ -28,8 +34,47 @@ export interface TestClient extends AsyncDisposable {
   /** 2025 era only. */
   ping(): Promise<unknown>;
   onListChanged(then: () => void): void;
+  /** The package's own client, for what is the same in all of them. */
+  readonly sdk: SdkClient;
   /** Ends the session, where the era has one. */
   end(): Promise<void>;
+}
+
+/** Prompts, resources and completions: methods of this form in both packages. */
+export interface SdkClient {
+  getServerCapabilities(): { readonly [name: string]: unknown } | undefined;
+  listTools(): Promise<{ tools: Listed[] }>;
+  listPrompts(): Promise<{ prompts: Listed[] }>;
+  getPrompt(params: { name: string; arguments?: Record<string, string> }): Promise<{ description?: string; messages: Message[] }>;
+  listResources(): Promise<{ resources: Listed[] }>;
+  listResourceTemplates(): Promise<{ resourceTemplates: Listed[] }>;
+  readResource(params: { uri: string }): Promise<{ contents: { uri: string; mimeType?: string; text: string; blob?: string }[] }>;
+  complete(params: object): Promise<{ completion: { values: string[]; total?: number; hasMore?: boolean } }>;
+}
+export interface Listed {
+  readonly name: string;
+  readonly uri?: string;
+  readonly title?: string;
+  readonly arguments?: readonly object[];
+  readonly outputSchema?: { readonly type?: string };
+}
+interface Message {
+  readonly role: string;
+  readonly content: { readonly type: string; readonly text?: string; readonly resource?: { readonly text?: string } };
+}
+
+/** What the user, the model and the disk of a client answer; each that is there is declared as a capability. */
+export interface ClientAnswers {
+  readonly elicit?: (params: { message: string; requestedSchema: { properties: Record<string, unknown> } }) => {
+    action: 'accept' | 'decline' | 'cancel';
+    content?: Record<string, string>;
+  };
+  readonly sample?: (params: unknown) => { role: 'assistant'; model: string; content: { type: 'text'; text: string } };
+  readonly roots?: () => { uri: string; name?: string }[];
+}
+
+function capabilitiesOf({ elicit, sample, roots }: ClientAnswers): Record<string, object> {
+  return { ...(elicit && { elicitation: {} }), ...(sample && { sampling: {} }), ...(roots && { roots: {} }) };
 }
 
 const INFO = { name: 'scenario', version: '1.2.3' };
@@ -38,12 +83,21 @@ function bearer(token: string | undefined): RequestInit {
   return token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
 }
 
-export async function connectClient(kind: ClientKind, url: string, token: string | undefined): Promise<TestClient> {
-  return kind === 'sdk 1.32' ? legacyClient(url, token) : modernClient(kind, url, token);
+export async function connectClient(
+  kind: ClientKind,
+  url: string,
+  token: string | undefined,
+  answers: ClientAnswers = {},
+): Promise<TestClient> {
+  return kind === 'sdk 1.32' ? legacyClient(url, token, answers) : modernClient(kind, url, token, answers);
 }
 
-async function legacyClient(url: string, token: string | undefined): Promise<TestClient> {
-  const client = new LegacyClient(INFO);
+async function legacyClient(url: string, token: string | undefined, answers: ClientAnswers): Promise<TestClient> {
+  const client = new LegacyClient(INFO, { capabilities: capabilitiesOf(answers) });
+  const { elicit, sample, roots } = answers;
+  if (elicit !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => elicit(params as never));
+  if (sample !== undefined) client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => sample(params));
+  if (roots !== undefined) client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots() }));
   const transport = new LegacyTransport(new URL(url), { requestInit: bearer(token) });
   await client.connect(transport as unknown as Transport);
   return {
@@ -52,15 +106,25 @@ async function legacyClient(url: string, token: string | undefined): Promise<Tes
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, undefined, options)) as CallResult,
     ping: () => client.ping(),
+    sdk: client as unknown as SdkClient,
     onListChanged: (then) => client.setNotificationHandler(ToolListChangedNotificationSchema, then),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),
   };
 }
 
-async function modernClient(kind: ClientKind, url: string, token: string | undefined): Promise<TestClient> {
+async function modernClient(
+  kind: ClientKind,
+  url: string,
+  token: string | undefined,
+  answers: ClientAnswers,
+): Promise<TestClient> {
   const mode = kind === 'client 2.4 default' ? 'legacy' : kind === 'client 2.4 auto' ? 'auto' : { pin: '2026-07-28' };
-  const client = new ModernClient(INFO, { versionNegotiation: { mode } });
+  const client = new ModernClient(INFO, { capabilities: capabilitiesOf(answers), versionNegotiation: { mode } });
+  const { elicit, sample, roots } = answers;
+  if (elicit !== undefined) client.setRequestHandler('elicitation/create', ({ params }) => elicit(params as never));
+  if (sample !== undefined) client.setRequestHandler('sampling/createMessage', ({ params }) => sample(params));
+  if (roots !== undefined) client.setRequestHandler('roots/list', () => ({ roots: roots() }));
   const transport = new ModernTransport(new URL(url), { requestInit: bearer(token) });
   await client.connect(transport);
   return {
@@ -69,6 +133,7 @@ async function modernClient(kind: ClientKind, url: string, token: string | undef
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, options)) as CallResult,
     ping: () => client.ping(),
+    sdk: client as unknown as SdkClient,
     onListChanged: (then) => client.setNotificationHandler('notifications/tools/list_changed', then),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),

@@ -26,7 +26,8 @@ export function modern(
   const { _meta, ...rest } = params;
   const body = JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...rest, _meta: meta(_meta as Record<string, unknown>) } });
   const headers: Headers = { 'mcp-protocol-version': MODERN, 'mcp-method': method };
-  if (typeof params['name'] === 'string') headers['mcp-name'] = params['name'];
+  const mirrored = method === 'resources/read' ? params['uri'] : params['name'];
+  if (typeof mirrored === 'string') headers['mcp-name'] = mirrored;
   return { body, headers };
 }
 
@@ -89,11 +90,15 @@ function jsonIn(text: string): RpcMessage | undefined {
 
 /** The data of each event of a stream. */
 export function events(text: string): string[] {
-  return text
-    .split('\n\n')
-    .map((event) => event.split('\n').find((line) => line.startsWith('data: ')))
-    .filter((line) => line !== undefined)
-    .map((line) => line.slice('data: '.length));
+  return (
+    text
+      .split('\n\n')
+      .map((event) => event.split('\n').find((line) => line.startsWith('data: ')))
+      .filter((line) => line !== undefined)
+      .map((line) => line.slice('data: '.length))
+      // An event without data is no message: it tells a client where to resume.
+      .filter((data) => data !== '')
+  );
 }
 
 export function rpc(url: string, token: string, method: string, params?: Record<string, unknown>, id?: unknown): Promise<Reply> {

@@ -100,7 +100,13 @@ export class ToolsPool {
       ...context,
     };
     const body = args instanceof Uint8Array ? args : encoder.encode(JSON.stringify(args));
-    const run = this.#pool.run({ t: 'call', call, tool, context: full, body }) as Promise<CallResult>;
+    const run = this.#pool.run({
+      t: 'call',
+      call,
+      operation: { kind: 'tool', name: tool },
+      context: full,
+      body,
+    }) as Promise<CallResult>;
     return { call, ended: run.then((result) => this.#ended(call, result)) };
   }
 

@@ -93,7 +93,7 @@ function begin(pool: ToolsPool, tool: string, args: unknown = {}, request?: Call
         resolve({ outcome, body, ends: () => ends });
       },
     };
-    active = pool.call(tool, context, bytes(JSON.stringify(args)), sink);
+    active = pool.call({ kind: 'tool', name: tool }, context, bytes(JSON.stringify(args)), sink);
   });
   return { active, end, notices };
 }

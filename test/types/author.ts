@@ -1,5 +1,15 @@
 // What compiles and what must not: checked by `tsc -p .` alone, never run.
-import { defineTool, defineToolset, getContext, rest, result, ToolError, Type } from '../../src/index.ts';
+import {
+  definePrompt,
+  defineResource,
+  defineTool,
+  defineToolset,
+  getContext,
+  rest,
+  result,
+  ToolError,
+  Type,
+} from '../../src/index.ts';
 
 // ---- the example of the documentation ---------------------------------------------------------------------------
 const Issue = Type.Object({ number: Type.Integer(), title: Type.String() });
@@ -72,6 +82,35 @@ export const byName = defineTool({
   },
 });
 
+export const review = definePrompt({
+  description: 'Review a change',
+  argsSchema: Type.Object({ repo: Type.String(), style: Type.Optional(Type.Enum(['short', 'long'])) }),
+  connections: { github: {} },
+  complete: {
+    style: ['short', 'long'],
+    repo: async (value, given, ctx) => [`${value}${given.style ?? ''}`, ctx.tenant, typeof ctx.connections.github.fetch],
+  },
+  handler: ({ repo, style }) => [
+    { role: 'user', content: `Review ${repo} ${style ?? ''}` },
+    {
+      role: 'assistant',
+      content: { type: 'image', data: new Uint8Array([1]), mimeType: 'image/png', annotations: { priority: 1 } },
+    },
+  ],
+});
+export const readme = defineResource({ uri: 'docs://readme', description: 'Read me', handler: ({ uri }) => uri });
+export const post = defineResource({
+  uriTemplate: 'posts://{user}/{+path}{?lang,page}',
+  description: 'A post',
+  complete: { user: ['ada'], lang: (value) => [value] },
+  handler({ params }) {
+    const path: string = params.path;
+    const lang: string | undefined = params.lang;
+    return params.user === 'nobody' ? undefined : [{ text: path }, { blob: new Uint8Array(1), mimeType: lang ?? 'x/y' }];
+  },
+});
+export const all = defineToolset({ prompts: { review }, resources: { readme, post } });
+
 // ---- what must not compile --------------------------------------------------------------------------------------
 export const wrongPath = rest({
   description: 'a path parameter that is no argument',
@@ -120,5 +159,47 @@ export const wrongCall = defineTool({
   async handler(_args, ctx) {
     // @ts-expect-error `repo` is missing
     await ctx.call(list_issues, { owner: 'x' });
+  },
+});
+
+export const wrongArgument = definePrompt({
+  description: 'an argument that is no text',
+  // @ts-expect-error arguments of a prompt are texts
+  argsSchema: Type.Object({ count: Type.Integer() }),
+  handler: () => 'x',
+});
+
+export const wrongCompletion = definePrompt({
+  description: 'a completion of nothing',
+  argsSchema: Type.Object({ a: Type.String() }),
+  // @ts-expect-error `b` is no argument
+  complete: { b: ['x'] },
+  handler: () => 'x',
+});
+
+export const wrongVariable = defineResource({
+  uriTemplate: 'x://{a}',
+  description: 'a variable that is not in the template',
+  // @ts-expect-error only `a` is a variable
+  handler: ({ params }) => params.b,
+});
+
+// @ts-expect-error a prompt is no tool
+export const wrongPart = defineToolset({ tools: { review } });
+
+export const asksTheClient = defineTool({
+  description: 'asks the model and the folders of the client',
+  async handler(_args, ctx) {
+    const { content, model } = await ctx.sample('s', {
+      messages: [{ role: 'user', content: { type: 'text', text: 'x' } }],
+      maxTokens: 5,
+    });
+    const [first] = await ctx.roots();
+    const answer = await ctx.elicit('e', { message: '?', schema: Type.Object({ n: Type.Integer() }) });
+    // @ts-expect-error without `accept` there is no content
+    const early = answer.content;
+    // @ts-expect-error `maxTokens` is missing
+    await ctx.sample('t', { messages: [] });
+    return JSON.stringify([content, model, first?.uri, early, answer.action === 'accept' ? answer.content.n + 1 : 0]);
   },
 });

@@ -5,6 +5,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { delimiter, join } from 'node:path';
 import * as esbuild from 'esbuild-wasm';
 import t from 'tap';
+import { inventoryOf } from '../../src/commands/author-screen.ts';
 import { parseArguments } from '../../src/commands/call-arguments.ts';
 import { failureLine, failureOf } from '../../src/commands/call-result.ts';
 import { UsageError } from '../../src/commands/command.ts';
@@ -326,4 +327,10 @@ t.test('a folder that is no estate, and settings that are wrong, are refused wit
     t.equal(stdout, '', args.join(' '));
     t.match(stderr, expected);
   }
+});
+
+t.test('what a tenant has is counted, and what it has not is left out but for tools', async (t) => {
+  t.equal(inventoryOf(0, 0, 0), '0 tools');
+  t.equal(inventoryOf(1, 0, 2), '1 tool, 2 resources');
+  t.equal(inventoryOf(2, 1, 0), '2 tools, 1 prompt');
 });

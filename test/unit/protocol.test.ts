@@ -12,7 +12,7 @@ import { openBody } from '../../src/mcp/result-body.ts';
 import { authorMeta, isReservedKey } from '../../src/mcp/result-meta.ts';
 import { failureMembers, failureMeta } from '../../src/mcp/tool-failure.ts';
 import { errorMessage } from '../../src/mcp/protocol-error.ts';
-import { progressTo } from '../../src/mcp/tools-call.ts';
+import { progressTo } from '../../src/mcp/operate.ts';
 import { traceparentOf, tracestateOf } from '../../src/mcp/trace.ts';
 import { accepts } from '../../src/server/accept.ts';
 import { AllowList } from '../../src/server/allow-list.ts';
@@ -242,6 +242,9 @@ await t.test('classification', async (t) => {
     session: undefined,
     traceparent: undefined,
     tracestate: undefined,
+    baggage: undefined,
+    lastEventId: undefined,
+    param: () => undefined,
   };
   const message = (over: object = {}, metaOver: Record<string, unknown> = {}) =>
     JSON.stringify({
@@ -325,11 +328,15 @@ await t.test('cursors and pages', async (t) => {
   t.equal(openCursor(key, 'ada', 'other', cursor), undefined, 'of another list');
   t.equal(openCursor(Buffer.alloc(32), 'ada', 'hash', cursor), undefined, 'of another key');
   fc.assert(fc.property(fc.string(), (text) => openCursor(key, 'ada', 'hash', text) === undefined));
-  const view = { hash: 'hash', instructions: undefined, tools: TestBackend.many(1200) };
+  const has = { prompts: false, resources: false, completions: false };
+  const view = { hash: 'hash', instructions: undefined, tools: TestBackend.many(1200), prompts: [], resources: [], has };
   const names: string[] = [];
   let next: string | undefined;
   do {
-    const page = JSON.parse(`{${listPage(view, next, () => 'ada', key)}}`) as { tools: { name: string }[]; nextCursor?: string };
+    const page = JSON.parse(`{${listPage(view, 'tools', next, () => 'ada', key)}}`) as {
+      tools: { name: string }[];
+      nextCursor?: string;
+    };
     names.push(...page.tools.map((tool) => tool.name));
     next = page.nextCursor;
   } while (next !== undefined);
@@ -339,11 +346,11 @@ await t.test('cursors and pages', async (t) => {
     'every tool once, in order',
   );
   t.equal(
-    listPage(undefined, undefined, () => '', key),
+    listPage(undefined, 'tools', undefined, () => '', key),
     '"tools":[]',
   );
   t.equal(
-    listPage(undefined, cursor, () => 'ada', key),
+    listPage(undefined, 'tools', cursor, () => 'ada', key),
     undefined,
   );
 });

@@ -14,7 +14,8 @@ export interface UpstreamAnswer {
 }
 /** `body`: JSON text of a CallToolResult, beginning with `{"`. */
 export type MappedResult = { readonly ok: true; readonly body: Uint8Array } | { readonly ok: false; readonly failure: Failure };
-export type MapResponse = (answer: UpstreamAnswer) => MappedResult;
+/** `objectsOnly`: data that is no object goes out as text alone. */
+export type MapResponse = (answer: UpstreamAnswer, objectsOnly?: boolean) => MappedResult;
 
 /** An upstream's own words about a refused request, for the agent: at most this much. */
 const EXPLANATION_BYTES = 2048;
@@ -22,17 +23,22 @@ const EXPLANATION_BYTES = 2048;
 /** @throws Error where the `select` expression is not JMESPath. */
 export function compileRestResponse(response: RestBinding['response'], checkOutput: SchemaCheck | undefined): MapResponse {
   const select = response?.select === undefined ? undefined : compileSelect(response.select);
-  return (answer) => {
+  return (answer, objectsOnly = false) => {
     if (answer.status < 200 || answer.status > 299) return { ok: false, failure: statusFailure(answer) };
     if (isHtml(answer)) return invalid('HTML instead of JSON');
     if (select === undefined && checkOutput === undefined) return plainResult(answer);
     const parsed = parse(answer.body);
     if (parsed === undefined) return invalid('not JSON');
-    return mappedResult(parsed.value, select, checkOutput);
+    return mappedResult(parsed.value, select, checkOutput, objectsOnly);
   };
 }
 
-function mappedResult(value: Json, select: Select | undefined, checkOutput: SchemaCheck | undefined): MappedResult {
+function mappedResult(
+  value: Json,
+  select: Select | undefined,
+  checkOutput: SchemaCheck | undefined,
+  objectsOnly: boolean,
+): MappedResult {
   const selected = select === undefined ? ({ ok: true, value } as const) : select(value);
   if (!selected.ok) return invalid(`select: ${selected.reason}`);
   const problem = checkOutput?.(selected.value);
@@ -43,7 +49,8 @@ function mappedResult(value: Json, select: Select | undefined, checkOutput: Sche
   } catch {
     return invalid('nested too deeply');
   }
-  return { ok: true, body: textResult(json, checkOutput === undefined ? '' : `,"structuredContent":${json}`) };
+  const isStructured = checkOutput !== undefined && (!objectsOnly || json.startsWith('{'));
+  return { ok: true, body: textResult(json, isStructured ? `,"structuredContent":${json}` : '') };
 }
 
 /** The text goes through as it came, so that nothing is lost in it: numbers beyond 2^53 would be. */

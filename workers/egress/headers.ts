@@ -1,6 +1,7 @@
 // Headers of an egress request and of its answer: what may go out, what may come in.
 // Not responsible for values that arguments made (`workers/bindings`) or for which lease is used.
 // Invariant: credentials come from a lease only; nothing of the connection (hop-by-hop, framing, cookies) crosses either way.
+import type { TraceContext } from '../../src/boundary/egress.ts';
 import { isCredentialHeader, isHeaderName, isHeaderValue, isRuntimeHeader } from '../../src/shared/http-headers.ts';
 import { ACCEPT_ENCODING } from '../../src/shared/net/decode.ts';
 import type { ResponseHeaders } from '../../src/shared/net/exchange.ts';
@@ -20,10 +21,12 @@ const USER_AGENT = 'leasehold';
  */
 export function requestHeaders(
   given: Readonly<Record<string, string>>,
-  traceparent: string,
+  { traceparent, tracestate, baggage }: TraceContext,
   lease: TakenLease | undefined,
 ): RequestHeaders {
   const headers: Record<string, string> = { 'user-agent': USER_AGENT, 'accept-encoding': ACCEPT_ENCODING, traceparent };
+  if (tracestate !== undefined) headers['tracestate'] = tracestate;
+  if (baggage !== undefined) headers['baggage'] = baggage;
   const leased = new Set(Object.keys(lease?.headers ?? {}).map((name) => name.toLowerCase()));
   const names = Object.keys(given);
   if (names.length > REQUEST_HEADERS) return { ok: false, reason: `more than ${REQUEST_HEADERS} headers` };

@@ -54,7 +54,7 @@ export async function runOrder(
   if (lease !== undefined && !mayCarryCredential(plan.url, policy)) {
     return denied(failure('egress_denied', { detail: 'a credential must not leave unencrypted' }));
   }
-  const headers = requestHeaders(plan.headers, order.traceparent, lease);
+  const headers = requestHeaders(plan.headers, order, lease);
   if (!headers.ok) return denied(failure('egress_denied', { message: `The request is refused: ${headers.reason}.` }));
 
   const { method, url, maxBytes } = plan;
@@ -77,7 +77,8 @@ export async function runOrder(
   const clean = lease === undefined ? decoded.body : lease.redactBytes(decoded.body);
   if (plan.map === undefined) return { outcome: { status: 'ok', http, sent: true }, body: clean };
 
-  const result = plan.map({ status: wire.status, contentType: http.headers['content-type'], body: clean });
+  const answer = { status: wire.status, contentType: http.headers['content-type'], body: clean };
+  const result = plan.map(answer, order.work.kind === 'binding' && order.work.objectsOnly === true);
   if (!result.ok) return { outcome: { status: 'upstream_error', http, sent: true, failure: result.failure } };
   if (result.body.byteLength > rooms.resultBytes) {
     const message = `The result has ${result.body.byteLength} bytes; the limit resultBytes is ${rooms.resultBytes}.`;

@@ -3,7 +3,7 @@
 // Invariant: only shapes that the supervisor's checks accept, and no body beyond the limit that was promised.
 import type { EgressOutcome } from '../../src/boundary/egress.ts';
 import type { FromHost } from '../../src/boundary/frames.ts';
-import type { CallOutcome } from '../../src/boundary/outcome.ts';
+import type { HostOutcome } from '../../src/boundary/outcome.ts';
 import { failure } from '../../src/shared/errors.ts';
 import type { HostCall } from './host-call.ts';
 import { egressOutcomeFits, failureFits, outcomeFits } from './thread-guard.ts';
@@ -43,7 +43,7 @@ function describeEnd(call: number, returned: NonNullable<Returned>, body: Uint8A
   return { frame: { t: 'outcome', call, outcome: { status: 'error', failure: why } }, body: undefined };
 }
 
-function callEnd(call: number, outcome: CallOutcome, body: Uint8Array | undefined, limit: number): CallEnd | undefined {
+function callEnd(call: number, outcome: HostOutcome, body: Uint8Array | undefined, limit: number): CallEnd | undefined {
   if (outcome.status !== 'ok') return { frame: { t: 'outcome', call, outcome }, body: undefined };
   if (body === undefined) return undefined;
   if (body.byteLength <= limit) return { frame: { t: 'outcome', call, outcome }, body };

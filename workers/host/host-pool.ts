@@ -224,7 +224,7 @@ function taskOf(call: HostCall, body: Uint8Array): ThreadTask {
   const frame = call.frame;
   switch (frame.t) {
     case 'call':
-      return { t: 'call', call: frame.call, tool: frame.tool, context: frame.context, body };
+      return { t: 'call', call: frame.call, operation: frame.operation, context: frame.context, body };
     case 'egress':
       return { t: 'egress', call: frame.call, order: frame.order, body };
     case 'describe':

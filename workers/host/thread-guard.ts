@@ -1,9 +1,10 @@
 // Cheap checks, by hand, of what a thread says, as strict as the schemas of the frames that its words become.
 // Not responsible for trust: the supervisor checks every frame again. This only keeps one thread from ending a whole host.
 // Invariant: no schema compiler here; it would double the time in which a host starts.
+import { ASK_KEY_PATTERN, ASK_KINDS } from '../../src/boundary/ask.ts';
 import type { EgressOutcome } from '../../src/boundary/egress.ts';
 import type { HostRequest, Notice } from '../../src/boundary/host-request.ts';
-import type { CallOutcome } from '../../src/boundary/outcome.ts';
+import type { HostOutcome } from '../../src/boundary/outcome.ts';
 import { type Failure, isFailureCode } from '../../src/shared/errors.ts';
 
 type Fields = Record<string, (value: unknown) => boolean>;
@@ -54,13 +55,12 @@ const aFailure = shape({
   data: anything,
   detail: maybe(text(4 * TEXT)),
 });
+const askKey = new RegExp(ASK_KEY_PATTERN);
 const headers = entries(text(256), text(16_384));
 const head = shape({ status: integer(100, 599), headers, url: text(8192) });
-const inputRequest = shape({ message: text(TEXT), schema: record });
 
 const outcomes: Fields = {
   ok: shape({ status: anything, meta: maybe(record) }),
-  input_required: shape({ status: anything, requests: entries(text(128), inputRequest) }),
   error: shape({ status: anything, failure: aFailure }),
 };
 const egressOutcomes: Fields = {
@@ -78,7 +78,14 @@ const egressOutcomes: Fields = {
 };
 const notices: Fields = {
   progress: shape({ kind: anything, progress: finite, total: maybe(finite), message: maybe(text(4096)) }),
-  log: shape({ kind: anything, level: one('debug', 'info', 'warn', 'error'), message: text(8192), fields: maybe(record) }),
+  log: shape({
+    kind: anything,
+    level: one('debug', 'info', 'warn', 'error'),
+    message: text(8192),
+    fields: maybe(record),
+    console: (value) => value === undefined || value === true,
+  }),
+  resource_updated: shape({ kind: anything, uri: some(2048) }),
 };
 const requests: Fields = {
   fetch: shape({
@@ -97,7 +104,7 @@ const requests: Fields = {
     key: some(512),
     ttlMs: maybe(integer(1, Number.MAX_SAFE_INTEGER)),
   }),
-  elicit: shape({ op: anything, key: some(128), request: inputRequest }),
+  ask: shape({ op: anything, kind: one(...ASK_KINDS), key: (value) => typeof value === 'string' && askKey.test(value) }),
 };
 
 function variant(of: Fields, tag: string, value: unknown): boolean {
@@ -109,7 +116,7 @@ function variant(of: Fields, tag: string, value: unknown): boolean {
 export function failureFits(value: unknown): value is Failure {
   return aFailure(value);
 }
-export function outcomeFits(value: unknown): value is CallOutcome {
+export function outcomeFits(value: unknown): value is HostOutcome {
   return variant(outcomes, 'status', value);
 }
 export function egressOutcomeFits(value: unknown): value is EgressOutcome {

@@ -1,12 +1,18 @@
-// Loads a tenant's bundle into this thread and finds its tools by name and by definition.
-// Not responsible for judging the tools (the supervisor validates the manifest) or for running them (`call-run`).
+// Loads a tenant's bundle into this thread and finds what is in it by name, and tools by definition.
+// Not responsible for judging it (the supervisor validates the manifest) or for running anything (`call-run`).
 // Invariant: the script is compiled as a function without a module loader behind it; its file name in stacks is `<tenant>@<hash8>.js`.
 import { compileFunction } from 'node:vm';
 import type { Need, ToolContext } from '../../src/author/context.ts';
 import type { Assignment } from '../../src/boundary/frames.ts';
 import type { RestBinding } from '../../src/boundary/manifest.ts';
+import type { Operation, OperationKind } from '../../src/boundary/operation.ts';
 import { type ArgumentCheck, createArgumentCheck } from '../arguments.ts';
 import { createSchemaCheck, type JsonSchema, type SchemaCheck } from '../schema-check.ts';
+import { LoadedCompletion } from './loaded-completion.ts';
+import { LoadedPrompt, type PromptLike } from './loaded-prompt.ts';
+import { LoadedResource, type ResourceLike } from './loaded-resource.ts';
+import { type Answer, answerOf } from './result.ts';
+import type { AnswerLimits, Checked, Runnable } from './runnable.ts';
 
 /** A definition as `defineTool` and `rest` make it. Untyped code may have made something else: read with care. */
 export interface Definition extends Partial<Omit<RestBinding, 'kind'>> {
@@ -16,6 +22,7 @@ export interface Definition extends Partial<Omit<RestBinding, 'kind'>> {
   readonly inputSchema: JsonSchema;
   readonly outputSchema?: JsonSchema;
   readonly annotations?: object;
+  readonly icons?: object[];
   readonly scopes?: readonly string[];
   readonly timeoutMs?: number;
   readonly connections?: { readonly [slot: string]: Need };
@@ -23,7 +30,7 @@ export interface Definition extends Partial<Omit<RestBinding, 'kind'>> {
 }
 
 /** A tool of the bundle; its checks are compiled when they are first needed. */
-export class LoadedTool {
+export class LoadedTool implements Runnable {
   readonly name: string;
   readonly file: string;
   readonly definition: Definition;
@@ -48,33 +55,54 @@ export class LoadedTool {
     if (outputSchema !== undefined) this.#resultCheck ??= createSchemaCheck(outputSchema);
     return this.#resultCheck;
   }
+
+  get connections(): { readonly [slot: string]: Need } {
+    return this.definition.connections ?? {};
+  }
+
+  check(args: unknown): Checked {
+    return this.argumentCheck(args);
+  }
+
+  invoke(args: object, ctx: ToolContext): unknown {
+    return this.definition.handler?.(args, ctx);
+  }
+
+  answer(returned: unknown, limits: AnswerLimits): Answer {
+    return answerOf(returned, this.resultCheck, limits);
+  }
 }
 
-export interface LoadedToolset {
-  readonly file: string;
-  readonly instructions: string | undefined;
+/** All of a bundle, in its order; a name may stand twice, which the supervisor refuses. */
+export interface BundleParts {
+  readonly instructions: readonly string[];
+  readonly tools: readonly LoadedTool[];
+  readonly prompts: readonly LoadedPrompt[];
+  readonly resources: readonly LoadedResource[];
 }
 
 export class Bundle {
   readonly vars: Readonly<Record<string, unknown>>;
-  readonly toolsets: readonly LoadedToolset[];
-  /** All, in the order of the bundle; a name may stand twice, which the supervisor refuses. */
-  readonly tools: readonly LoadedTool[];
-  readonly #byName = new Map<string, LoadedTool>();
+  readonly parts: BundleParts;
+  readonly #operations: { readonly [kind in OperationKind]: ReadonlyMap<string, Runnable> };
   readonly #byDefinition = new Map<unknown, LoadedTool>();
 
-  constructor(vars: Record<string, unknown>, toolsets: readonly LoadedToolset[], tools: readonly LoadedTool[]) {
+  constructor(vars: Record<string, unknown>, parts: BundleParts) {
     this.vars = deepFreeze(vars);
-    this.toolsets = toolsets;
-    this.tools = tools;
-    for (const tool of tools) {
-      this.#byName.set(tool.name, tool);
-      this.#byDefinition.set(tool.definition, tool);
-    }
+    this.parts = parts;
+    const { tools, prompts, resources } = parts;
+    this.#operations = {
+      tool: byName(tools.filter((tool) => tool.definition.handler !== undefined)),
+      prompt: byName(prompts),
+      resource: byName(resources),
+      complete_prompt: byName(prompts.map((prompt) => new LoadedCompletion(prompt))),
+      complete_resource: byName(resources.map((resource) => new LoadedCompletion(resource))),
+    };
+    for (const tool of tools) this.#byDefinition.set(tool.definition, tool);
   }
 
-  named(name: string): LoadedTool | undefined {
-    return this.#byName.get(name);
+  find({ kind, name }: Operation): Runnable | undefined {
+    return this.#operations[kind].get(name);
   }
 
   defined(definition: unknown): LoadedTool | undefined {
@@ -95,17 +123,34 @@ export function loadBundle({ tenant, bundle, vars }: Assignment, script: string,
   run(module, module.exports, require);
   const { toolsets: exported } = module.exports as { toolsets?: unknown };
   if (!Array.isArray(exported)) throw new TypeError('The bundle does not export its toolsets.');
-  const toolsets: LoadedToolset[] = [];
-  const tools: LoadedTool[] = [];
+  const parts = {
+    instructions: new Array<string>(),
+    tools: new Array<LoadedTool>(),
+    prompts: new Array<LoadedPrompt>(),
+    resources: new Array<LoadedResource>(),
+  };
   for (const { file, toolset } of exported as { file: string; toolset: unknown }[]) {
     if (!isToolset(toolset)) throw new TypeError(`${file}: the default export must be defineToolset({ … }).`);
-    toolsets.push({ file, instructions: toolset.instructions });
-    for (const [name, definition] of Object.entries(toolset.tools ?? {})) tools.push(new LoadedTool(name, file, definition));
+    const { instructions, tools = {}, prompts = {}, resources = {} } = toolset;
+    if (instructions !== undefined) parts.instructions.push(instructions);
+    for (const [name, definition] of Object.entries(tools)) parts.tools.push(new LoadedTool(name, file, definition));
+    for (const [name, definition] of Object.entries(prompts)) parts.prompts.push(new LoadedPrompt(name, file, definition));
+    for (const [name, definition] of Object.entries(resources)) parts.resources.push(new LoadedResource(name, file, definition));
   }
-  return new Bundle(vars, toolsets, tools);
+  return new Bundle(vars, parts);
 }
 
-function isToolset(value: unknown): value is { instructions?: string; tools?: Record<string, Definition> } {
+function byName<T extends Runnable>(all: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(all.map((one) => [one.name, one]));
+}
+
+interface ToolsetLike {
+  readonly instructions?: string;
+  readonly tools?: Record<string, Definition>;
+  readonly prompts?: Record<string, PromptLike>;
+  readonly resources?: Record<string, ResourceLike>;
+}
+function isToolset(value: unknown): value is ToolsetLike {
   return typeof value === 'object' && value !== null && '~toolset' in value;
 }
 

@@ -7,9 +7,11 @@ import type { CallContext } from '../../src/boundary/call-context.ts';
 import type { CancelReason, PoolLimits } from '../../src/boundary/frames.ts';
 import type { HostRequest, Notice } from '../../src/boundary/host-request.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
-import type { Bundle, LoadedTool } from './bundle.ts';
+import type { Bundle } from './bundle.ts';
 import { CALL_ENDED, type Exchange, type Reply } from './exchange.ts';
+import { createLogs, type Logs } from './log.ts';
 import type { Answer } from './result.ts';
+import type { Runnable } from './runnable.ts';
 
 /** More than the supervisor grants to a call, so that its limit is the one that is met; this one guards the thread. */
 const OPEN_REQUESTS = 10_000;
@@ -19,7 +21,7 @@ const GIVE_UP_MS = 200;
 
 export class CallRun {
   readonly id: number;
-  readonly tool: LoadedTool;
+  readonly target: Runnable;
   readonly bundle: Bundle;
   readonly context: CallContext;
   readonly limits: PoolLimits;
@@ -32,14 +34,20 @@ export class CallRun {
   #cancelled: CancelReason | undefined;
   #settle: ((answer: Answer) => void) | undefined;
   #answer: Answer | undefined;
+  #logs: Logs | undefined;
 
-  constructor(id: number, tool: LoadedTool, bundle: Bundle, context: CallContext, limits: PoolLimits, exchange: Exchange) {
+  constructor(id: number, target: Runnable, bundle: Bundle, context: CallContext, limits: PoolLimits, exchange: Exchange) {
     this.id = id;
-    this.tool = tool;
+    this.target = target;
     this.bundle = bundle;
     this.context = context;
     this.limits = limits;
     this.#exchange = exchange;
+  }
+
+  get logs(): Logs {
+    this.#logs ??= createLogs((notice) => this.tell(notice), this.limits.logLinesPerCall);
+    return this.#logs;
   }
 
   get ended(): boolean {

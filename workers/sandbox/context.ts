@@ -1,20 +1,14 @@
 // The `ctx` of one call: everything a handler can know and ask, made member by member when first touched.
 // Not responsible for deciding anything: each operation is a request that the supervisor answers by its own copy of the call.
 // Invariant: every function in here works without `this`, and nothing in here leads to the run, the port or another call.
-import type { Connection, Elicited, Log, Need, Store, ToolContext } from '../../src/author/context.ts';
-import { leaseholdError } from '../../src/author/errors.ts';
-import { failure } from '../../src/shared/errors.ts';
-import type { Json } from '../../src/shared/json.ts';
-import type { TObject } from 'typebox';
-import { createArgumentCheck } from '../arguments.ts';
+import type { Connection, Log, Need, Store, ToolContext } from '../../src/author/context.ts';
+import { type Asking, createAsking } from './asking.ts';
 import type { CallRun } from './call-run.ts';
 import { type Ask, createConnection } from './connection.ts';
-import { createLog, createProgress } from './log.ts';
+import { createProgress, createUpdated } from './log.ts';
 import { nestedValue } from './nested.ts';
 import { createStore } from './store.ts';
 
-const ELICIT_KEY_CHARACTERS = 128;
-const ELICIT_MESSAGE_CHARACTERS = 4096;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -23,10 +17,10 @@ export let runOf: (context: unknown) => CallRun | undefined;
 
 export class Context implements ToolContext<Record<string, Need>> {
   readonly #run: CallRun;
-  #log: Log | undefined;
   #progress: ToolContext['progress'] | undefined;
+  #updated: ToolContext['notifyResourceUpdated'] | undefined;
   #call: ToolContext['call'] | undefined;
-  #elicit: ToolContext['elicit'] | undefined;
+  #asking: Asking | undefined;
   #connections: Record<string, Connection> | undefined;
   #store: ToolContext['store'] | undefined;
 
@@ -66,7 +60,7 @@ export class Context implements ToolContext<Record<string, Need>> {
 
   get connections(): Record<string, Connection> {
     if (this.#connections === undefined) {
-      const slots = Object.keys(this.#run.tool.definition.connections ?? {});
+      const slots = Object.keys(this.#run.target.connections);
       const { resultBytes } = this.#run.limits;
       this.#connections = Object.freeze(
         Object.fromEntries(slots.map((slot) => [slot, createConnection(slot, this.#ask, resultBytes)])),
@@ -81,13 +75,17 @@ export class Context implements ToolContext<Record<string, Need>> {
   }
 
   get log(): Log {
-    this.#log ??= createLog((notice) => this.#run.tell(notice), this.#run.limits.logLinesPerCall);
-    return this.#log;
+    return this.#run.logs.log;
   }
 
   get progress(): ToolContext['progress'] {
     this.#progress ??= createProgress((notice) => this.#run.tell(notice));
     return this.#progress;
+  }
+
+  get notifyResourceUpdated(): ToolContext['notifyResourceUpdated'] {
+    this.#updated ??= createUpdated((notice) => this.#run.tell(notice));
+    return this.#updated;
   }
 
   get call(): ToolContext['call'] {
@@ -96,8 +94,18 @@ export class Context implements ToolContext<Record<string, Need>> {
   }
 
   get elicit(): ToolContext['elicit'] {
-    this.#elicit ??= elicitation(this.#ask);
-    return this.#elicit;
+    return this.#questions.elicit;
+  }
+  get sample(): ToolContext['sample'] {
+    return this.#questions.sample;
+  }
+  get roots(): ToolContext['roots'] {
+    return this.#questions.roots;
+  }
+
+  get #questions(): Asking {
+    this.#asking ??= createAsking(this.#ask);
+    return this.#asking;
   }
 
   get #ask(): Ask {
@@ -114,24 +122,5 @@ function nestedCall({ bundle }: CallRun, ask: Ask): ToolContext['call'] {
     if (text === undefined) throw new TypeError('ctx.call: the arguments must be a JSON object.');
     const { body } = await ask({ op: 'call', tool: name }, encoder.encode(text));
     return nestedValue(decoder.decode(body)) as never;
-  };
-}
-
-function elicitation(ask: Ask): ToolContext['elicit'] {
-  const keys = new Set<string>();
-  return async <S extends TObject>(key: string, request: { message: string; schema: S }): Promise<Elicited<S>> => {
-    if (typeof key !== 'string' || key === '' || key.length > ELICIT_KEY_CHARACTERS) {
-      throw new TypeError(`ctx.elicit: the key must be a text of 1 to ${ELICIT_KEY_CHARACTERS} characters.`);
-    }
-    if (keys.has(key)) throw new TypeError(`ctx.elicit: the key "${key}" was used before in this call; keys must be unique.`);
-    keys.add(key);
-    const message = String(request.message).slice(0, ELICIT_MESSAGE_CHARACTERS);
-    const schema = JSON.parse(JSON.stringify(request.schema)) as Record<string, Json>;
-    const { body } = await ask({ op: 'elicit', key, request: { message, schema } });
-    const answer = JSON.parse(decoder.decode(body)) as { action: 'accept' | 'decline' | 'cancel'; content?: unknown };
-    if (answer.action !== 'accept') return { action: answer.action };
-    const checked = createArgumentCheck(schema)(answer.content ?? {});
-    if (!checked.ok) throw leaseholdError(failure('arguments_invalid', { path: checked.path, reason: checked.reason }));
-    return { action: 'accept', content: checked.value as Elicited<S> extends { content: infer V } ? V : never };
   };
 }

@@ -1,4 +1,4 @@
-// `ctx.log` and `ctx.progress`: one-way notices of one call, bounded before they leave the thread.
+// `ctx.log`, `ctx.progress` and `ctx.notifyResourceUpdated`: one-way notices of one call, bounded before they leave the thread.
 // Not responsible for redaction or formats: the supervisor writes the line.
 // Invariant: never throws for what it is given, and a call sends no more lines than its limit plus one that says so.
 import type { Log } from '../../src/author/context.ts';
@@ -13,17 +13,47 @@ const PROGRESS_PER_CALL = 10_000;
 
 type Tell = (notice: Notice) => void;
 
-export function createLog(tell: Tell, maxLines: number): Log {
+/** The two ways to write a line of a call, under one limit: `ctx.log`, and `console`, which no client gets to read. */
+export interface Logs {
+  readonly log: Log;
+  readonly console: Log;
+}
+
+export function createLogs(tell: Tell, maxLines: number): Logs {
   let lines = 0;
   const writer =
-    (level: keyof Log) =>
+    (level: keyof Log, source: { console?: true }) =>
     (message: string, fields?: JsonObject): void => {
       lines += 1;
-      if (lines <= maxLines) tell({ kind: 'log', level, message: textOf(message, MESSAGE_CHARACTERS), ...fieldsOf(fields) });
-      else if (lines === maxLines + 1)
-        tell({ kind: 'log', level: 'warn', message: `More than ${maxLines} lines; the rest is dropped.` });
+      if (lines <= maxLines) {
+        tell({ kind: 'log', level, message: textOf(message, MESSAGE_CHARACTERS), ...fieldsOf(fields), ...source });
+      } else if (lines === maxLines + 1) {
+        tell({ kind: 'log', level: 'warn', message: `More than ${maxLines} lines; the rest is dropped.`, console: true });
+      }
     };
-  return Object.freeze({ debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') });
+  const logOf = (source: { console?: true }): Log =>
+    Object.freeze({
+      debug: writer('debug', source),
+      info: writer('info', source),
+      warn: writer('warn', source),
+      error: writer('error', source),
+    });
+  return { log: logOf({}), console: logOf({ console: true }) };
+}
+
+const UPDATES_PER_CALL = 1000;
+const URI_CHARACTERS = 2048;
+
+/** `ctx.notifyResourceUpdated`. */
+export function createUpdated(tell: Tell): (uri: string) => void {
+  let sent = 0;
+  return (uri) => {
+    if (typeof uri !== 'string' || uri === '' || uri.length > URI_CHARACTERS) {
+      throw new TypeError(`ctx.notifyResourceUpdated: the URI must be a text of 1 to ${URI_CHARACTERS} characters.`);
+    }
+    sent += 1;
+    if (sent <= UPDATES_PER_CALL) tell({ kind: 'resource_updated', uri });
+  };
 }
 
 export function createProgress(tell: Tell): (update: { progress: number; total?: number; message?: string }) => void {

@@ -1,31 +1,70 @@
 // What the thread says of its bundle: the manifest as JSON text, with every schema compiled once to see that it can be.
 // Not responsible for names, sizes or uniqueness: the supervisor judges the manifest as untrusted data.
 // Invariant: only plain data is copied, by name; a schema keeps all its keywords (`audit` included).
-import type { Manifest, RestBinding, ToolManifest } from '../../src/boundary/manifest.ts';
+import type { Manifest, PromptManifest, ResourceManifest, RestBinding, ToolManifest } from '../../src/boundary/manifest.ts';
 import type { Bundle, LoadedTool } from './bundle.ts';
+import type { LoadedPrompt } from './loaded-prompt.ts';
+import type { LoadedResource } from './loaded-resource.ts';
 
 /** @throws Error that names the tool whose schema cannot be compiled or is not JSON. */
 export function manifestOf(bundle: Bundle): string {
-  const instructions = bundle.toolsets.map((toolset) => toolset.instructions).filter((text) => text !== undefined);
-  const tools = bundle.tools.map(toolManifest);
-  const manifest: Manifest = instructions.length === 0 ? { tools } : { instructions: instructions.join('\n\n'), tools };
+  const { instructions, tools, prompts, resources } = bundle.parts;
+  const manifest: Manifest = {
+    ...(instructions.length === 0 ? {} : { instructions: instructions.join('\n\n') }),
+    tools: tools.map(toolManifest),
+    prompts: prompts.map(promptManifest),
+    resources: resources.map(resourceManifest),
+  };
   return JSON.stringify(manifest);
 }
 
 function toolManifest(tool: LoadedTool): ToolManifest {
-  try {
+  return described('tool', tool, () => {
     void tool.argumentCheck;
     void tool.resultCheck;
-    const { definition } = tool;
-    const { title, description, outputSchema, annotations, scopes, timeoutMs, connections } = definition;
-    const given = { title, outputSchema, annotations, scopes, timeoutMs, connections, binding: bindingOf(tool) };
-    const manifest = { name: tool.name, description, inputSchema: definition.inputSchema, ...given, file: tool.file };
+    const { inputSchema, outputSchema, annotations } = tool.definition;
+    return { ...commonOf(tool), inputSchema, outputSchema, annotations, binding: bindingOf(tool) };
+  });
+}
+
+function promptManifest(prompt: LoadedPrompt): PromptManifest {
+  return described('prompt', prompt, () => {
+    prompt.check({});
+    const { properties = {}, required = [] } = prompt.definition.argsSchema;
+    const args = Object.entries(properties).map(([name, schema]) => {
+      const { title, description } = schema as { title?: string; description?: string };
+      return { name, title, description, required: required.includes(name) };
+    });
+    return { ...commonOf(prompt), arguments: args, completes: completesOf(prompt) };
+  });
+}
+
+function resourceManifest(resource: LoadedResource): ResourceManifest {
+  return described('resource', resource, () => {
+    const { uri, uriTemplate, mimeType, annotations, size } = resource.definition;
+    return { ...commonOf(resource), uri, uriTemplate, mimeType, annotations, size, completes: completesOf(resource) };
+  });
+}
+
+/** Named by its file and kind where it cannot be described. */
+function described<T>(kind: string, { name, file }: { name: string; file: string }, describe: () => object): T {
+  try {
     // The round trip leaves out what is undefined, and fails here, by name, for what is not JSON.
-    return JSON.parse(JSON.stringify(manifest)) as ToolManifest;
+    return JSON.parse(JSON.stringify(describe())) as T;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new TypeError(`${tool.file}: tool "${tool.name}" cannot be described: ${reason}`, { cause: error });
+    throw new TypeError(`${file}: ${kind} "${name}" cannot be described: ${reason}`, { cause: error });
   }
+}
+
+function commonOf({ name, file, definition }: LoadedTool | LoadedPrompt | LoadedResource): object {
+  const { title, description, icons, scopes, timeoutMs, connections } = definition;
+  return { name, title, description, icons, scopes, timeoutMs, connections, file };
+}
+
+function completesOf({ definition }: LoadedPrompt | LoadedResource): string[] | undefined {
+  const names = Object.keys(definition.complete ?? {});
+  return names.length === 0 ? undefined : names;
 }
 
 function bindingOf({ definition }: LoadedTool): RestBinding | undefined {

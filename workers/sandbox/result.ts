@@ -1,13 +1,14 @@
 // What a handler returned becomes the JSON bytes of a CallToolResult, by the table `Returned<O>` of the author's API.
 // Not responsible for `isError` and `resultType` (the codec of the client's revision) or for failures that were thrown.
 // Invariant: nothing is guessed by shape; what the table does not name is `result_invalid` with a reason, never a crash.
-import { Type } from 'typebox';
 import { partsOf, type ResultParts } from '../../src/author/result.ts';
 import type { CallOutcome } from '../../src/boundary/outcome.ts';
 import { failure } from '../../src/shared/errors.ts';
-import { createSchemaCheck, type SchemaCheck } from '../schema-check.ts';
+import type { SchemaCheck } from '../schema-check.ts';
 import { isTooDeep, JSON_DEPTH } from '../json-depth.ts';
+import { blocksJson } from './content.ts';
 import { codedFailure } from './failures.ts';
+import type { AnswerLimits } from './runnable.ts';
 import { isJsonObject, plainJson } from './plain-json.ts';
 
 export interface Answer {
@@ -20,41 +21,50 @@ const META_CHARACTERS = 16_384;
 const encoder = new TextEncoder();
 
 /** @param check Of the tool's outputSchema; undefined where it has none. Never throws, never rejects. */
-export function answerOf(returned: unknown, check: SchemaCheck | undefined, resultBytes: number): Answer {
-  try {
+export function answerOf(returned: unknown, check: SchemaCheck | undefined, limits: AnswerLimits): Answer {
+  const { resultBytes } = limits;
+  return answerWith(resultBytes, () => {
     const parts = partsOf(returned);
-    if (parts !== undefined) return fromParts(parts, check, resultBytes);
-    return check === undefined ? fromContent(returned, resultBytes) : fromValue(returned, check, resultBytes);
+    if (parts !== undefined) return fromParts(parts, check, limits);
+    return check === undefined ? fromContent(returned, resultBytes) : fromValue(returned, check, limits);
+  });
+}
+
+/** What making the answer throws (cycles, BigInt, a text too long for the engine) becomes its failure. */
+export function answerWith(resultBytes: number, make: () => Answer): Answer {
+  try {
+    return make();
   } catch (error) {
     if (error instanceof RangeError && /string length/i.test(error.message)) return tooLarge(resultBytes);
     return { outcome: { status: 'error', failure: codedFailure('result_invalid', error) } };
   }
 }
 
-function fromValue(value: unknown, check: SchemaCheck, resultBytes: number): Answer {
+function fromValue(value: unknown, check: SchemaCheck, { resultBytes, objectsOnly }: AnswerLimits): Answer {
   const text = jsonOf(value);
   if (text === undefined) return invalid(`the handler returned ${kindOf(value)}, and the tool has an outputSchema`);
   if (text.length > resultBytes) return tooLarge(resultBytes);
   // The text is what the client gets, so the text is what is checked: dates, undefined and toJSON have become JSON by now.
   const mismatch = check(JSON.parse(text));
   if (mismatch !== undefined) return invalid(mismatch.reason, mismatch.path);
-  return bytes(`{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}}`, resultBytes);
+  const structured = objectsOnly && !text.startsWith('{') ? '' : `,"structuredContent":${text}`;
+  return resultBytesOf(`{"content":[{"type":"text","text":${JSON.stringify(text)}}]${structured}}`, resultBytes);
 }
 
 function fromContent(value: unknown, resultBytes: number): Answer {
-  if (value === undefined) return bytes('{"content":[]}', resultBytes);
+  if (value === undefined) return resultBytesOf('{"content":[]}', resultBytes);
   if (typeof value === 'string') {
     if (value.length > resultBytes) return tooLarge(resultBytes);
-    return bytes(`{"content":[{"type":"text","text":${JSON.stringify(value)}}]}`, resultBytes);
+    return resultBytesOf(`{"content":[{"type":"text","text":${JSON.stringify(value)}}]}`, resultBytes);
   }
   if (typeof value !== 'object' || value === null || !(Array.isArray(value) || 'type' in value)) {
     return invalid(`the handler returned ${kindOf(value)}; return text, content blocks or nothing, or declare an outputSchema`);
   }
   const text = contentJson(Array.isArray(value) ? value : [value], Array.isArray(value) ? '' : '/0');
-  return typeof text === 'string' ? bytes(`{"content":${text}}`, resultBytes) : text;
+  return typeof text === 'string' ? resultBytesOf(`{"content":${text}}`, resultBytes) : text;
 }
 
-function fromParts(parts: ResultParts, check: SchemaCheck | undefined, resultBytes: number): Answer {
+function fromParts(parts: ResultParts, check: SchemaCheck | undefined, { resultBytes, objectsOnly }: AnswerLimits): Answer {
   const structured = jsonOf(parts.structuredContent);
   if (check !== undefined) {
     if (structured === undefined) return invalid('result() has no structuredContent, and the tool has an outputSchema');
@@ -63,8 +73,10 @@ function fromParts(parts: ResultParts, check: SchemaCheck | undefined, resultByt
   }
   const content = contentJson(parts.content ?? textBlocks(structured), '/content');
   if (typeof content !== 'string') return content;
-  const answer = bytes(
-    structured === undefined ? `{"content":${content}}` : `{"content":${content},"structuredContent":${structured}}`,
+  const answer = resultBytesOf(
+    structured === undefined || (objectsOnly && !structured.startsWith('{'))
+      ? `{"content":${content}}`
+      : `{"content":${content},"structuredContent":${structured}}`,
     resultBytes,
   );
   if (parts._meta === undefined || answer.body === undefined) return answer;
@@ -78,27 +90,10 @@ function textBlocks(structured: string | undefined): unknown[] {
   return structured === undefined ? [] : [{ type: 'text', text: structured }];
 }
 
-const Uri = Type.String({ minLength: 1 });
-const ContentSchema = Type.Array(
-  Type.Union([
-    Type.Object({ type: Type.Literal('text'), text: Type.String() }),
-    Type.Object({ type: Type.Enum(['image', 'audio']), data: Type.String(), mimeType: Type.String() }),
-    Type.Object({ type: Type.Literal('resource_link'), uri: Uri, name: Type.String() }),
-    Type.Object({
-      type: Type.Literal('resource'),
-      resource: Type.Union([Type.Object({ uri: Uri, text: Type.String() }), Type.Object({ uri: Uri, blob: Type.String() })]),
-    }),
-  ]),
-);
-let contentCheck: SchemaCheck | undefined;
-
-function contentJson(blocks: unknown, at: string): string | Answer {
-  const text = jsonOf(blocks);
-  contentCheck ??= createSchemaCheck(ContentSchema);
-  const mismatch = contentCheck(text === undefined ? undefined : JSON.parse(text));
-  if (mismatch !== undefined)
-    return invalid(`is no content block: ${mismatch.reason}`, at === '/0' ? mismatch.path : at + mismatch.path);
-  return text ?? '[]';
+function contentJson(blocks: readonly unknown[], at: string): string | Answer {
+  const text = blocksJson(blocks);
+  if (typeof text === 'string') return text;
+  return invalid(`is no content block: ${text.reason}`, at === '/0' ? text.path : at + text.path);
 }
 
 /** Undefined for what JSON has no form for; throws for cycles, BigInt and what is nested deeper than the stack. */
@@ -106,7 +101,7 @@ function jsonOf(value: unknown): string | undefined {
   return JSON.stringify(value) as string | undefined;
 }
 
-function bytes(text: string, resultBytes: number): Answer {
+export function resultBytesOf(text: string, resultBytes: number): Answer {
   // No text has fewer bytes than UTF-16 units; what is surely too large is never encoded.
   if (text.length > resultBytes) return tooLarge(resultBytes);
   const body = encoder.encode(text);
@@ -120,7 +115,7 @@ function tooLarge(resultBytes: number): Answer {
   };
 }
 
-function invalid(reason: string, path = ''): Answer {
+export function invalid(reason: string, path = ''): Answer {
   const detail = path === '' ? `The result is not valid: ${reason}.` : `The result is not valid at ${path}: ${reason}.`;
   return { outcome: { status: 'error', failure: failure('result_invalid', { path, reason, detail }) } };
 }

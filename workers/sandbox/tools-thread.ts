@@ -4,6 +4,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Log, Runtime } from '../../src/author/context.ts';
 import type { Assignment, CancelReason, PoolLimits } from '../../src/boundary/frames.ts';
+import { UNKNOWN_OPERATION } from '../../src/boundary/operation.ts';
 import type { CallTask, DescribeResult, LoadResult } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import { parseArguments } from '../arguments.ts';
@@ -13,7 +14,7 @@ import { Context, runOf } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import { codedFailure, failureOf } from './failures.ts';
 import { manifestOf } from './manifest.ts';
-import { type Answer, answerOf } from './result.ts';
+import type { Answer } from './result.ts';
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -41,7 +42,7 @@ export class ToolsThread implements Runtime {
   }
 
   logOfCall(): Log | undefined {
-    return this.context()?.log;
+    return runOf(this.context())?.logs.console;
   }
 
   load(assignment: Assignment, script: Uint8Array): LoadResult {
@@ -70,9 +71,9 @@ export class ToolsThread implements Runtime {
     if (this.#bundle === undefined) {
       return this.#loaded.then((loaded) => (loaded.ok ? this.call(task) : refused(loaded.failure)));
     }
-    const tool = this.#bundle.named(task.tool);
-    if (tool?.definition.handler === undefined) return refused(failure('tool_unknown'));
-    const run = new CallRun(task.call, tool, this.#bundle, task.context, this.#limits, this.#exchange);
+    const target = this.#bundle.find(task.operation);
+    if (target === undefined) return refused(failure(UNKNOWN_OPERATION[task.operation.kind]));
+    const run = new CallRun(task.call, target, this.#bundle, task.context, this.#limits, this.#exchange);
     this.#runs.set(run.id, run);
     const answer = this.#current.run(new Context(run), this.#begin, run, task.body);
     if (!(answer instanceof Promise)) this.#runs.delete(run.id);
@@ -97,13 +98,13 @@ export class ToolsThread implements Runtime {
   }
 
   #begin = (run: CallRun, text: Uint8Array): Answer | Promise<Answer> => {
-    const { definition } = run.tool;
+    const { target } = run;
     let returned: unknown;
     try {
       const parsed = parseArguments(text);
-      const args = parsed.ok ? run.tool.argumentCheck(parsed.value) : parsed;
+      const args = parsed.ok ? target.check(parsed.value) : parsed;
       if (!args.ok) return run.end(refused(failure('arguments_invalid', { path: args.path, reason: args.reason })));
-      returned = definition.handler?.(args.value, this.context() as Context);
+      returned = target.invoke(args.value, this.context() as Context);
       if (!isThenable(returned)) return run.end(this.#answer(run, returned));
     } catch (error) {
       return run.end(refused(failureOf(error)));
@@ -129,8 +130,8 @@ export class ToolsThread implements Runtime {
     }
   }
 
-  #answer({ tool, limits }: CallRun, value: unknown): Answer {
-    return answerOf(value, tool.resultCheck, limits.resultBytes);
+  #answer({ target, limits, context }: CallRun, value: unknown): Answer {
+    return target.answer(value, { resultBytes: limits.resultBytes, objectsOnly: context.objectsOnly === true });
   }
 }
 

@@ -3,7 +3,7 @@
 // Invariant: a result's own bytes are spliced in, never parsed, by the SDK neither.
 import { type Failure, failure } from '../../shared/errors.ts';
 import { type Message, text } from '../answer.ts';
-import type { ToolCallResult } from '../ports.ts';
+import type { OperationResult } from '../ports.ts';
 import { openBody } from '../result-body.ts';
 import { authorMeta } from '../result-meta.ts';
 import { ERROR_META, failureMembers, failureMeta } from '../tool-failure.ts';
@@ -13,23 +13,23 @@ export function legacyResult(id: string, members: string): Message {
   return text(`{"jsonrpc":"2.0","id":${id},"result":{${members}}}`);
 }
 
-function failed(id: string, of: Failure, correlation: string): Message {
+export function legacyFailed(id: string, of: Failure, correlation: string): Message {
   const meta = JSON.stringify({ [ERROR_META]: failureMeta(of, correlation) });
   return legacyResult(id, `"_meta":${meta},${failureMembers(of, correlation)}`);
 }
 
-export function legacyCalled(id: string, { outcome, body }: ToolCallResult, correlation: string): Message | Promise<Message> {
+export function legacyCalled(id: string, { outcome, body }: OperationResult, correlation: string): Message | Promise<Message> {
   switch (outcome.status) {
     case 'error':
-      return failed(id, outcome.failure, correlation);
+      return legacyFailed(id, outcome.failure, correlation);
     case 'input_required':
-      return failed(id, failure('elicit_unsupported'), correlation);
+      return legacyFailed(id, failure('elicit_unsupported'), correlation);
     case 'ok': {
       const meta = authorMeta(outcome.meta);
       const head = `{"jsonrpc":"2.0","id":${id},"result":{${meta === undefined ? '' : `"_meta":${JSON.stringify(meta)},`}`;
       const opened = body === undefined ? undefined : openBody(body);
       const spliced = (rest: Awaited<typeof opened>): Message =>
-        rest === undefined ? failed(id, failure('result_invalid'), correlation) : { head, body: rest, tail: '}' };
+        rest === undefined ? legacyFailed(id, failure('result_invalid'), correlation) : { head, body: rest, tail: '}' };
       return opened instanceof Promise ? opened.then(spliced) : spliced(opened);
     }
     default:

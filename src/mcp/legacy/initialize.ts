@@ -26,7 +26,7 @@ export function initializeParams({ bytes, id, params }: Envelope): InitializePar
     return reject('params_invalid', 'params.clientInfo has no name or version', id);
   }
   const protocolVersion = negotiated(requested);
-  // The client's capabilities stay here: the SDK's schema would refuse what it does not know, and this server asks nothing of a client yet.
+  // The client's capabilities stay here: the SDK's schema would refuse what it does not know, and the backend checks what may be asked.
   const message = { protocolVersion, capabilities: {}, clientInfo: { name: named.name, version: named.version } };
   return { client: { ...named, capabilities, protocolVersion }, message };
 }

@@ -8,6 +8,11 @@ export interface LegacyLimits {
   readonly idleMs: number;
   /** Requests of one session under way at once. */
   readonly requestsPerSession: number;
+  /** Events kept for a client whose connection broke. */
+  readonly eventBytesPerSession: number;
+  readonly eventBytesPerTenant: number;
+  /** How often the caller behind every standing stream is looked at again. */
+  readonly recheckMs: number;
 }
 
 export const LEGACY_LIMITS: LegacyLimits = Object.freeze({
@@ -15,4 +20,7 @@ export const LEGACY_LIMITS: LegacyLimits = Object.freeze({
   sessionsPerSubject: 100,
   idleMs: 30 * 60_000,
   requestsPerSession: 256,
+  eventBytesPerSession: 262_144,
+  eventBytesPerTenant: 16_777_216,
+  recheckMs: 2000,
 });

@@ -4,12 +4,15 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { jsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/types.js';
 import type { ServerInfo } from '../codec-2026-07-28.ts';
-import type { ClientFacts } from '../ports.ts';
+import type { LogLevel } from '../log-messages.ts';
+import { capabilitiesOf, type ServerCapabilities } from '../capabilities.ts';
+import type { ClientFacts, Principal, ToolsetView } from '../ports.ts';
+import type { SessionStreams } from './streams.ts';
 import { DirectTransport } from './transport.ts';
 
 /**
- * The SDK makes an Ajv per server where it is given no validator (385 µs); it needs one only for answers to elicitations,
- * which this server does not send yet.
+ * The SDK makes an Ajv per server where it is given no validator (385 µs); it needs one only for `elicitInput`, which is not used
+ * here: the backend checks answers, in both eras alike.
  */
 const noValidator: jsonSchemaValidator = {
   getValidator: () => () => ({ valid: false, data: undefined, errorMessage: 'not supported' }),
@@ -21,23 +24,43 @@ export class Session {
   readonly owner: string;
   readonly transport: DirectTransport;
   readonly server: Server;
+  /** As told at its beginning: a session does not learn of others. */
+  readonly capabilities: ServerCapabilities;
+  readonly streams: SessionStreams;
   client: ClientFacts;
+  /** Who used it last: the owner, with the scopes of the newest token. */
+  principal: Principal;
+  /** Undefined: the client asked for no log messages. */
+  logLevel: LogLevel | undefined;
+  /** URIs whose changes the client wants to know. */
+  readonly watched = new Set<string>();
   /** Milliseconds of the monotonic clock. */
   usedAt: number;
 
-  constructor(id: string, tenant: string, owner: string, info: ServerInfo, instructions: string | undefined, requests: number) {
+  constructor(
+    id: string,
+    principal: Principal,
+    owner: string,
+    info: ServerInfo,
+    view: ToolsetView | undefined,
+    requests: number,
+    streams: SessionStreams,
+  ) {
     this.id = id;
-    this.tenant = tenant;
+    this.tenant = principal.tenant;
+    this.principal = principal;
     this.owner = owner;
+    this.streams = streams;
     this.client = { capabilities: {}, protocolVersion: '' };
     this.usedAt = performance.now();
-    this.transport = new DirectTransport(id, requests);
+    this.transport = new DirectTransport(id, requests, streams);
+    this.capabilities = capabilitiesOf(view);
     this.server = new Server(
       { name: info.name, title: info.title, version: info.version },
       {
-        capabilities: { tools: { listChanged: true } },
+        capabilities: this.capabilities,
         jsonSchemaValidator: noValidator,
-        ...(instructions === undefined ? {} : { instructions }),
+        ...(view?.instructions === undefined ? {} : { instructions: view.instructions }),
       },
     );
   }

@@ -52,6 +52,10 @@ export class Sessions {
     return session;
   }
 
+  all(): Iterable<Session> {
+    return this.#byId.values();
+  }
+
   of(tenant: string): Iterable<Session> {
     return this.#byTenant.get(tenant) ?? [];
   }

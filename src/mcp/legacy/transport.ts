@@ -7,6 +7,7 @@ import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { type Answer, type Message, text } from '../answer.ts';
 import type { Envelope } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
+import type { SessionStreams } from './streams.ts';
 
 /** A request that the SDK has and whose exchange waits. */
 export interface Pending {
@@ -28,17 +29,16 @@ export class DirectTransport implements Transport {
   readonly #most: number;
   readonly #pending = new Map<number, Pending>();
   #next = 1;
-  #stream: Answer | undefined;
-  /** A notification for the stream came while none was open. */
-  #missed: string | undefined;
+  readonly #streams: SessionStreams;
 
-  constructor(sessionId: string, most: number) {
+  constructor(sessionId: string, most: number, streams: SessionStreams) {
     this.sessionId = sessionId;
     this.#most = most;
+    this.#streams = streams;
   }
 
   get busy(): boolean {
-    return this.#pending.size > 0 || this.#stream !== undefined;
+    return this.#pending.size > 0 || this.#streams.open;
   }
 
   start(): Promise<void> {
@@ -63,6 +63,11 @@ export class DirectTransport implements Transport {
     this.onmessage?.(message as JSONRPCMessage);
   }
 
+  /** The client's answer to a request of the SDK's server; one that answers nothing is dropped there. */
+  response(message: object): void {
+    this.onmessage?.(message as JSONRPCMessage);
+  }
+
   /** The client cancels its request of this id (JSON text): its handler's signal aborts, its exchange ends without an answer. */
   cancel(id: string): void {
     for (const [own, pending] of this.#pending) {
@@ -75,21 +80,6 @@ export class DirectTransport implements Transport {
 
   pendingOf(own: unknown): Pending | undefined {
     return typeof own === 'number' ? this.#pending.get(own) : undefined;
-  }
-
-  /** Takes the exchange as the session's stream; false where it has one. */
-  attach(answer: Answer): boolean {
-    if (this.#stream !== undefined) return false;
-    this.#stream = answer;
-    answer.open();
-    answer.signal.addEventListener('abort', () => this.#detach(answer), { once: true });
-    if (this.#missed !== undefined) answer.notify(this.#missed);
-    this.#missed = undefined;
-    return true;
-  }
-
-  #detach(answer: Answer): void {
-    if (this.#stream === answer) this.#stream = undefined;
   }
 
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
@@ -109,15 +99,13 @@ export class DirectTransport implements Transport {
 
   #notify(message: string, related: unknown): void {
     if (related !== undefined) this.pendingOf(related)?.answer.notify(message);
-    else if (this.#stream === undefined) this.#missed = message;
-    else this.#stream.notify(message);
+    else this.#streams.tell(message);
   }
 
   close(): Promise<void> {
     for (const pending of this.#pending.values()) pending.answer.abandon();
     this.#pending.clear();
-    this.#stream?.abandon();
-    this.#stream = undefined;
+    this.#streams.close();
     this.onclose?.();
     return Promise.resolve();
   }

@@ -11,7 +11,7 @@ import { sha256, stillAbsent, unchanged } from './fingerprint.ts';
 import type { ToolFiles } from './tool-files.ts';
 
 /** Raised whenever the same sources would give another product: entry form, esbuild's version, listing format. */
-const FORMAT = 1;
+const FORMAT = 2;
 const Hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
 
 const IndexSchema = Type.Object(

@@ -4,7 +4,7 @@
 import type { EgressTools } from '../../boundary/egress.ts';
 import type { CompiledTenant } from '../../config/compiled.ts';
 import type { EgressPool, Hosts, ToolsPool } from '../../hosts/pool.ts';
-import type { Toolset } from '../tenant.ts';
+import type { PromptSpec, ResourceIndex, Toolset } from '../tenant.ts';
 import type { BundleCache, BundleIndex } from './bundle-cache.ts';
 import { ResidentTools } from './resident-tools.ts';
 
@@ -31,6 +31,14 @@ export class LiveToolset implements Toolset {
 
   get instructions(): string | undefined {
     return this.tools.instructions;
+  }
+
+  get prompts(): ReadonlyMap<string, PromptSpec> {
+    return this.tools.prompts;
+  }
+
+  get resources(): ResourceIndex {
+    return this.tools.resources;
   }
 
   get code(): ToolsPool | undefined {

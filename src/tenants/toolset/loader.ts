@@ -15,6 +15,7 @@ import { Bundler } from './bundler.ts';
 import { describe } from './describe.ts';
 import { fingerprint, sha256 } from './fingerprint.ts';
 import { LiveToolset } from './live-toolset.ts';
+import { mergeReadables, type MergedReadables } from './merge-readables.ts';
 import { type Merged, mergeTools, missingConnections, slotsOf, type Source } from './merge.ts';
 import type { DescribedTools } from './resident-tools.ts';
 import { StackMapper } from './stack-mapper.ts';
@@ -77,8 +78,11 @@ export class ToolsetLoader {
       return failed([...(declared.ok ? [] : declared.problems), ...(code.ok ? [] : code.problems)]);
     }
     const merged = mergeTools([...fromCode(code.value), ...declared.value.sources], folder);
-    if (merged.fatal.length > 0) return failed(merged.fatal);
-    const index = this.#store(config.id, { recordedAt, files, code: code.value, inputs: declared.value.inputs, merged });
+    const readables = mergeReadables(code.value?.manifest, folder);
+    const fatal = [...merged.fatal, ...readables.fatal];
+    if (fatal.length > 0) return failed(fatal);
+    const making = { recordedAt, files, code: code.value, inputs: declared.value.inputs, merged, readables };
+    const index = this.#store(config.id, making);
     const toolset = this.#live(index, config);
     return { toolset, problems: this.#connectionProblems(toolset, config, index), cached: false };
   }
@@ -117,10 +121,13 @@ export class ToolsetLoader {
   }
 
   #store(tenant: string, made: Making): BundleIndex {
-    const { recordedAt, files, code, merged } = made;
+    const { recordedAt, files, code, merged, readables } = made;
+    const { prompts, resources } = readables;
     const described: DescribedTools = {
       ...(code?.manifest.instructions === undefined ? {} : { instructions: code.manifest.instructions }),
       tools: merged.tools,
+      prompts,
+      resources,
     };
     const text = JSON.stringify(described);
     const index: Omit<BundleIndex, 'format'> = {
@@ -129,7 +136,7 @@ export class ToolsetLoader {
       ...(code === undefined ? {} : { script: code.script }),
       tools: merged.tools.length,
       declared: merged.tools.some((tool) => tool.binding !== undefined),
-      slots: [...new Set(merged.tools.flatMap((tool) => [...slotsOf(tool)]))],
+      slots: [...new Set([...merged.tools, ...prompts, ...resources].flatMap((one) => [...slotsOf(one)]))],
       code: [...files.code],
       bindings: [...files.bindings],
       inputs: [...(code?.inputs ?? []), ...made.inputs],
@@ -145,7 +152,8 @@ export class ToolsetLoader {
   /** Judged at every load, since it depends on tenant.json; only tools that use connections need to be looked at. */
   #connectionProblems(toolset: LiveToolset, config: CompiledTenant, index: BundleIndex): Problem[] {
     if (index.slots.every((slot) => config.connections.has(slot))) return [];
-    return missingConnections(toolset.tools.values(), (slot) => config.connections.has(slot), `${TENANTS_FOLDER}/${config.id}`);
+    const users = [...toolset.tools.values(), ...toolset.prompts.values(), ...toolset.resources.all];
+    return missingConnections(users, (slot) => config.connections.has(slot), `${TENANTS_FOLDER}/${config.id}`);
   }
 }
 
@@ -156,6 +164,7 @@ interface Making {
   /** The binding files. */
   readonly inputs: readonly BundleInput[];
   readonly merged: Merged;
+  readonly readables: MergedReadables;
 }
 
 function fromCode(code: Code | undefined): Source[] {

@@ -19,22 +19,24 @@ export function checkManifestText(text: Uint8Array, folder: string, known: reado
     return failed([{ file: folder, reason: 'describes itself with something that is not JSON' }]);
   }
   if (!checkManifest.Check(value)) return failed(wrongParts(value, folder, known));
-  const foreign = value.tools.find((tool) => !known.includes(tool.file));
-  if (foreign !== undefined) return failed([{ file: folder, reason: 'describes a tool of a file that it does not have' }]);
+  const all = [...value.tools, ...(value.prompts ?? []), ...(value.resources ?? [])];
+  if (all.some(({ file }) => !known.includes(file))) {
+    return failed([{ file: folder, reason: 'describes something of a file that it does not have' }]);
+  }
   return { value, problems: [] };
 }
 
 function wrongParts(value: unknown, folder: string, known: readonly string[]): Problem[] {
-  const tools = (value as { tools?: unknown } | null)?.tools;
   const problems = checkManifest
     .Errors(value)
     .slice(0, MOST)
     .map((error): Problem => {
-      const [, index, rest] = /^\/tools\/(\d+)(.*)$/.exec(error.instancePath) ?? [];
-      const tool: unknown = Array.isArray(tools) && index !== undefined ? tools[Number(index)] : undefined;
-      const { name, file } = (tool ?? {}) as { name?: unknown; file?: unknown };
+      const [, list, index, rest] = /^\/(tools|prompts|resources)\/(\d+)(.*)$/.exec(error.instancePath) ?? [];
+      const all: unknown = list === undefined ? undefined : (value as { [list: string]: unknown })[list];
+      const one: unknown = Array.isArray(all) ? all[Number(index)] : undefined;
+      const { name, file } = (one ?? {}) as { name?: unknown; file?: unknown };
       const where = typeof file === 'string' && known.includes(file) ? `${folder}/${file}` : folder;
-      const what = typeof name === 'string' ? `tool "${name.slice(0, 80)}"` : 'the toolset';
+      const what = typeof name === 'string' ? `${list?.slice(0, -1)} "${name.slice(0, 80)}"` : 'the toolset';
       if (rest === '/name') return { file: where, reason: `${what} has a name that clients refuse`, hint: NAME_HINT };
       return {
         file: where,

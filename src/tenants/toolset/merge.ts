@@ -1,10 +1,12 @@
 // From described and declared tools to the specs of one toolset: names, schemas, bindings and slots judged together.
+// Prompts and resources are judged by the same rules (`merge-readables`).
 // Not responsible for reading files or describing bundles.
 // Invariant: every name stands once; problems that keep a toolset from being served come apart from those that do not.
 import type { ToolManifest } from '../../boundary/manifest.ts';
 import { checkBinding } from '../../shared/binding-check.ts';
 import type { Problem } from '../../shared/problem.ts';
 import type { ToolSpec } from '../tenant.ts';
+import { paramHeaders } from '../../shared/param-headers.ts';
 import { isObjectSchema, schemaFault } from './schema-sanity.ts';
 
 export interface Source {
@@ -33,6 +35,8 @@ export function mergeTools(sources: readonly Source[], folder: string): Merged {
     }
     const input = isObjectSchema(tool.inputSchema) ? schemaFault(tool.inputSchema) : 'must have "type": "object" at its top';
     if (input !== undefined) fatal.push({ ...at('/inputSchema'), reason: `tool "${tool.name}": inputSchema ${input}` });
+    const headers = input === undefined ? paramHeaders(tool.inputSchema) : [];
+    if (typeof headers === 'string') fatal.push({ ...at('/inputSchema'), reason: `tool "${tool.name}": inputSchema ${headers}` });
     const output = tool.outputSchema === undefined ? undefined : schemaFault(tool.outputSchema);
     if (output !== undefined) fatal.push({ ...at('/outputSchema'), reason: `tool "${tool.name}": outputSchema ${output}` });
     if (tool.binding === undefined || input !== undefined) continue;
@@ -49,15 +53,18 @@ export function mergeTools(sources: readonly Source[], folder: string): Merged {
   return { tools, fatal };
 }
 
-/** Slots that tools use and the tenant does not have: such a tool is served and answers `connection_unknown`. */
-export function missingConnections(tools: Iterable<ToolManifest>, has: (slot: string) => boolean, folder: string): Problem[] {
+type User = Pick<ToolManifest, 'name' | 'file' | 'connections' | 'binding'>;
+
+/** Slots that are used and that the tenant does not have: what uses them is served and answers `connection_unknown`. */
+export function missingConnections(tools: Iterable<User>, has: (slot: string) => boolean, folder: string): Problem[] {
   const problems: Problem[] = [];
   for (const tool of tools) {
+    const what = 'uri' in tool || 'uriTemplate' in tool ? 'resource' : 'arguments' in tool ? 'prompt' : 'tool';
     for (const slot of slotsOf(tool)) {
       if (has(slot)) continue;
       problems.push({
         file: `${folder}/${tool.file}`,
-        reason: `tool "${tool.name}" uses the connection "${slot}", which the tenant does not have`,
+        reason: `${what} "${tool.name}" uses the connection "${slot}", which the tenant does not have`,
         hint: `add it to "connections" in ${folder}/tenant.json`,
       });
     }
@@ -65,20 +72,23 @@ export function missingConnections(tools: Iterable<ToolManifest>, has: (slot: st
   return problems;
 }
 
-/** The connections that a tool uses, each once. */
-export function slotsOf(tool: ToolManifest): Set<string> {
+/** The connections that a tool, prompt or resource uses, each once. */
+export function slotsOf(tool: User): Set<string> {
   const slots = new Set(Object.keys(tool.connections ?? {}));
   if (tool.binding !== undefined) slots.add(tool.binding.connection);
   return slots;
 }
 
 function toSpec(tool: ToolManifest): ToolSpec {
-  const { name, title, description, inputSchema, outputSchema, annotations, binding } = tool;
-  // Clients refuse a whole list for one output schema that is no object's; the value is checked all the same.
+  const { name, title, description, icons, inputSchema, outputSchema, annotations, binding } = tool;
+  // Clients before 2026-07-28 refuse a whole list for one output schema that is no object's; the value is checked all the same.
   const listed = outputSchema !== undefined && isObjectSchema(outputSchema) ? outputSchema : undefined;
   return {
     ...tool,
-    listing: JSON.stringify({ name, title, description, inputSchema, outputSchema: listed, annotations }),
+    listing: JSON.stringify({ name, title, description, icons, inputSchema, outputSchema: listed, annotations }),
+    ...(listed === outputSchema
+      ? {}
+      : { anyListing: JSON.stringify({ name, title, description, icons, inputSchema, outputSchema, annotations }) }),
     repeatable:
       annotations?.readOnlyHint === true ||
       annotations?.idempotentHint === true ||

@@ -1,16 +1,21 @@
-// The described tools of a toolset, read from the cache when somebody asks and forgotten again under memory pressure.
-// Not responsible for writing them. Invariant: an unused tenant holds none of its tools in memory.
+// The described tools, prompts and resources of a toolset, read from the cache when somebody asks and forgotten again under memory pressure.
+// Not responsible for writing them. Invariant: an unused tenant holds none of them in memory.
 import { readFileSync } from 'node:fs';
-import type { ToolSpec } from '../tenant.ts';
+import type { PromptSpec, ResourceIndex, ResourceSpec, ToolSpec } from '../tenant.ts';
+import { IndexedResources } from './resource-index.ts';
 
 /** As stored in `<hash>.tools.json`. */
 export interface DescribedTools {
   readonly instructions?: string;
   readonly tools: readonly ToolSpec[];
+  readonly prompts: readonly PromptSpec[];
+  readonly resources: readonly ResourceSpec[];
 }
 interface Loaded {
   readonly instructions: string | undefined;
   readonly tools: ReadonlyMap<string, ToolSpec>;
+  readonly prompts: ReadonlyMap<string, PromptSpec>;
+  readonly resources: ResourceIndex;
 }
 
 /** The most recently loaded stay whatever the garbage collector would like. */
@@ -40,6 +45,12 @@ export class ResidentTools implements ReadonlyMap<string, ToolSpec> {
   get instructions(): string | undefined {
     return this.#load().instructions;
   }
+  get prompts(): ReadonlyMap<string, PromptSpec> {
+    return this.#load().prompts;
+  }
+  get resources(): ResourceIndex {
+    return this.#load().resources;
+  }
   get(name: string): ToolSpec | undefined {
     return this.#load().tools.get(name);
   }
@@ -65,8 +76,13 @@ export class ResidentTools implements ReadonlyMap<string, ToolSpec> {
   #load(): Loaded {
     const kept = this.#loaded?.deref();
     if (kept !== undefined) return kept;
-    const { instructions, tools } = JSON.parse(readFileSync(this.#path, 'utf8')) as DescribedTools;
-    const loaded: Loaded = { instructions, tools: new Map(tools.map((tool) => [tool.name, tool])) };
+    const { instructions, tools, prompts, resources } = JSON.parse(readFileSync(this.#path, 'utf8')) as DescribedTools;
+    const loaded: Loaded = {
+      instructions,
+      tools: new Map(tools.map((tool) => [tool.name, tool])),
+      prompts: new Map(prompts.map((prompt) => [prompt.name, prompt])),
+      resources: new IndexedResources(resources),
+    };
     this.#loaded = new WeakRef(loaded);
     hold(loaded);
     return loaded;

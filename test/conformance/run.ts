@@ -1,0 +1,49 @@
+// `npm run conformance`: the real server before the official referee, and the Inspector's CLI as a smoke test.
+// Not responsible for single features: their own tests are. Prints a table; fails where a required scenario or the baseline does.
+// Invariant: what is not judged is listed with its reason, never left out in silence.
+import { inspect } from './inspector.ts';
+import { startServer } from './server.ts';
+import { REVISIONS, runSuite, type Scenario } from './suite.ts';
+
+/** Scenarios of extensions that this server does not offer. */
+const OUT_OF_SCOPE: readonly { readonly prefix: string; readonly reason: string }[] = [
+  { prefix: 'tasks-', reason: 'the tasks extension is not offered' },
+  { prefix: 'sep-2640-skills-', reason: 'the skills extension is not offered' },
+];
+
+function reasonLeftOut({ name, scored }: Scenario): string | undefined {
+  return scored ? undefined : OUT_OF_SCOPE.find(({ prefix }) => name.startsWith(prefix))?.reason;
+}
+
+function line(scenario: Scenario): string {
+  const { failed, name, passed, scored, warnings } = scenario;
+  const left = reasonLeftOut(scenario);
+  const mark = left !== undefined ? '-' : failed.length > 0 ? '✗' : '✓';
+  const counts = left ?? `${passed} passed${failed.length === 0 ? '' : `, ${failed.length} failed`}`;
+  const more =
+    left === undefined ? [...failed, ...warnings.map((one) => `warning: ${one}`)].map((one) => `\n      ${one}`).join('') : '';
+  return `  ${mark} ${name.padEnd(52)} ${scored ? 'required' : 'unscored'}  ${counts}${more}\n`;
+}
+
+let failures = 0;
+const server = await startServer();
+try {
+  for (const revision of REVISIONS) {
+    const { code, output, scenarios } = await runSuite(server.url, revision);
+    const required = scenarios.filter(({ scored }) => scored);
+    const judged = scenarios.filter((scenario) => reasonLeftOut(scenario) === undefined);
+    const met = required.filter(({ failed }) => failed.length === 0).length;
+    process.stdout.write(`${revision}: ${met}/${required.length} required scenarios\n${scenarios.map(line).join('')}`);
+    if (code !== 0 || required.length === 0 || judged.some(({ failed }) => failed.length > 0)) {
+      failures += 1;
+      process.stdout.write(`${output.slice(output.indexOf('=== SUMMARY ==='))}\n`);
+    }
+  }
+  for (const { era, problem, skipped } of await inspect(server)) {
+    if (problem !== undefined) failures += 1;
+    process.stdout.write(`inspector ${era}: ${problem ?? skipped ?? 'ok'}\n`);
+  }
+} finally {
+  await server.close();
+}
+process.exitCode = failures === 0 ? 0 : 1;
