@@ -28,7 +28,13 @@ export interface RunPorts {
 
 /** What a host or thread may say of a run by itself. The rest (who is who, what is allowed, links) is the supervisor's to say. */
 const OWN_CLASSES: ReadonlySet<FailureClass> = new Set(['limit', 'tool', 'upstream', 'transient']);
-const OWN_CODES: ReadonlySet<FailureCode> = new Set(['arguments_invalid', 'tool_unknown', 'internal_error']);
+const OWN_CODES: ReadonlySet<FailureCode> = new Set([
+  'arguments_invalid',
+  'tool_unknown',
+  'prompt_unknown',
+  'resource_unknown',
+  'internal_error',
+]);
 
 const STOPPED: Record<CancelReason, FailureCode> = {
   cancelled: 'cancelled',
