@@ -34,6 +34,7 @@ const BLOCKED_MS = 1000;
 const PROBE_MS = 250;
 /** What `relaxed` may lose, at most about twice this. */
 const RELAXED_MS = 200;
+const TELL_AGAIN_MS = 10_000;
 
 export type AuditMode = 'strict' | 'grouped' | 'relaxed';
 export interface AuditOptions {
@@ -48,6 +49,8 @@ export interface AuditOptions {
   /** Epoch milliseconds. */
   readonly now?: () => number;
   readonly segmentBytes?: number;
+  /** Told of refusals, at most one in ten seconds per tenant: the caller learns nothing exact, so the operator must. */
+  readonly onRefused?: (tenant: string, reason: string) => void;
 }
 
 export interface AuditTrail extends AuditLog {
@@ -103,6 +106,9 @@ class GroupCommit implements AuditTrail {
   #retire = 0;
   #time = Number.NaN;
   #prefix = '';
+  readonly #onRefused: AuditOptions['onRefused'];
+  /** When the operator was last told of a tenant. Tenant ids only: as bounded as the chains. */
+  readonly #told = new Map<string, number>();
 
   constructor(options: AuditOptions, folder: string, journal: Journal, chains: readonly TenantChain[], release: () => void) {
     this.folder = folder;
@@ -112,6 +118,7 @@ class GroupCommit implements AuditTrail {
     this.#journal = journal;
     this.#files = new TenantFiles(folder);
     this.#release = release;
+    this.#onRefused = options.onRefused;
     for (const chain of chains) {
       this.#chains.set(chain.tenant, chain);
       if (chain.pending !== '') this.#files.mark(chain);
@@ -129,6 +136,7 @@ class GroupCommit implements AuditTrail {
       const chain = this.#chainOf(event.tenant);
       const refusal = this.#refusal(chain);
       if (refusal !== undefined) {
+        this.#tell(event.tenant, refusal);
         chain.lost += 1;
         this.#gapped.add(chain);
         return this.#mode === 'relaxed' && !this.#closed ? DONE : Promise.reject(refusal);
@@ -141,10 +149,17 @@ class GroupCommit implements AuditTrail {
       else this.#schedule();
       return this.#mode === 'relaxed' ? DONE : batch.durable;
     } catch (cause) {
-      return Promise.reject(
-        cause instanceof AuditUnavailable ? cause : new AuditUnavailable('the event cannot be written', { cause }),
-      );
+      const refusal = cause instanceof AuditUnavailable ? cause : new AuditUnavailable('the event cannot be written', { cause });
+      this.#tell(event.tenant, refusal);
+      return Promise.reject(refusal);
     }
+  }
+
+  #tell(tenant: string, { message }: Error): void {
+    const now = performance.now();
+    if (this.#onRefused === undefined || now - (this.#told.get(tenant) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN_MS) return;
+    this.#told.set(tenant, now);
+    this.#onRefused(tenant, message);
   }
 
   healthy(): boolean {

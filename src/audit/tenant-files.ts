@@ -3,7 +3,7 @@
 // Invariant: lines are written at known offsets, so that a repeated write overwrites itself; one tenant whose file cannot
 // be written holds up nobody else; at most OPEN_FILES are open.
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TenantChain } from './chain.ts';
 
@@ -103,10 +103,14 @@ export class TenantFiles {
 
   async #fileOf(chain: TenantChain): Promise<FileHandle> {
     const known = this.#open.get(chain);
-    if (known !== undefined) {
+    if (known !== undefined && (await isStill(known, tenantFile(this.#folder, chain.tenant)))) {
       this.#open.delete(chain);
       this.#open.set(chain, known);
       return known;
+    }
+    if (known !== undefined) {
+      // Moved away, or replaced by a copy (an editor, a sync): what is read under the name must get the lines.
+      await this.#forget(chain);
     }
     for (const oldest of this.#open.keys()) {
       if (this.#open.size < OPEN_FILES) break;
@@ -115,6 +119,7 @@ export class TenantFiles {
     const flags = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
     const file = await open(tenantFile(this.#folder, chain.tenant), flags, 0o600);
     this.#open.set(chain, file);
+    if (known !== undefined) goOnAt(chain, (await file.stat()).size);
     return file;
   }
 
@@ -136,14 +141,27 @@ export class TenantFiles {
   }
 }
 
+/** The name leads to this very file. */
+async function isStill(file: FileHandle, path: string): Promise<boolean> {
+  try {
+    const [open, named] = await Promise.all([file.stat(), stat(path)]);
+    return open.ino === named.ino && open.dev === named.dev;
+  } catch {
+    return false;
+  }
+}
+
+/** The file ends elsewhere than the chain knows: its next line goes to that end. */
+function goOnAt(chain: TenantChain, size: number): void {
+  chain.durableSize += size - chain.fileSize;
+  chain.fileSize = size;
+  chain.anchoredIn = 0;
+}
+
 async function append(chain: TenantChain, file: FileHandle, text: string): Promise<void> {
   const { size } = await file.stat();
-  // Shorter than we know it to be: an operator rotated it (moved it away, or copied and truncated it). Go on at its end.
-  if (size < chain.fileSize) {
-    chain.durableSize += size - chain.fileSize;
-    chain.fileSize = size;
-    chain.anchoredIn = 0;
-  }
+  // Shorter than we know it to be: an operator copied and truncated it.
+  if (size < chain.fileSize) goOnAt(chain, size);
   const bytes = Buffer.from(text, 'latin1');
   let done = 0;
   while (done < bytes.length) {

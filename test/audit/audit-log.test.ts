@@ -536,6 +536,37 @@ void t.test('records: one line of ASCII JSON, capped, without what looks like a 
   t.end();
 });
 
+void t.test('a file that is moved away or replaced while it is written', async (t) => {
+  const dataDir = t.testdir();
+  const log = await logIn(dataDir);
+  const file = fileOf(dataDir, 'acme');
+  const numbers = (path: string) =>
+    readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { seq: number }).seq);
+  const two = async () => {
+    await log.append(event('acme', 'x'));
+    await log.append(event('acme', 'y'));
+    await log.flush();
+  };
+  await two();
+  writeFileSync(`${file}.new`, readFileSync(file));
+  renameSync(`${file}.new`, file);
+  await two();
+  t.strictSame(numbers(file), [1, 2, 3, 4], 'a copy in its place gets the lines');
+  renameSync(file, `${file}.1`);
+  await two();
+  t.strictSame(numbers(file), [5, 6], 'a new file begins where the old one ended');
+  t.match(await verifyAudit(`${file}.1`), { ok: true });
+  await log.close();
+  const again = await logIn(dataDir);
+  await again.append(event('acme', 'z'));
+  await again.flush();
+  t.strictSame(numbers(file), [5, 6, 7]);
+  await again.close();
+});
+
 void t.test('leasehold audit verify', async (t) => {
   const estate = t.testdir({ 'leasehold.json': '{}', tenants: {} });
   const dataDir = join(estate, '.leasehold');
