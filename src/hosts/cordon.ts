@@ -115,8 +115,16 @@ export class Cordon {
     if (now < this.#pausedUntil) {
       return failure('worker_lost', { retryAfterMs: Math.ceil(this.#pausedUntil - now), detail: 'the host died repeatedly' });
     }
-    this.#current = this.#start();
-    return this.#current;
+    try {
+      this.#current = this.#start();
+      return this.#current;
+    } catch (error) {
+      // No file descriptor, no disk, an upgrade under way: a matter of this cordon's next calls, not of the server.
+      this.#pausedUntil = now + MAX_PAUSE_MS;
+      const detail = `no host could be started: ${error instanceof Error ? error.message : 'unknown'}`;
+      this.#options.report({ cordon: this.#options.cordon, kind: this.#options.kind, event: 'died', detail });
+      return failure('worker_lost', { retryAfterMs: MAX_PAUSE_MS, detail });
+    }
   }
 
   #start(): HostLink {

@@ -3,7 +3,7 @@
 // Invariant: nothing of this process reaches the child but the pipe: no environment, no flag of its own, no descriptor, no
 // folder. The child may read its own code and nothing else; it has no network unless it is an egress host.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import type { HostStart } from '../boundary/host-start.ts';
@@ -53,6 +53,11 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
     entry.hostEntry,
     JSON.stringify(start),
   ];
-  const child = spawn(options.node, args, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
-  return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, cwd };
+  try {
+    const child = spawn(options.node, args, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
+    return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, cwd };
+  } catch (error) {
+    rmSync(cwd, { recursive: true, force: true });
+    throw error;
+  }
 }
