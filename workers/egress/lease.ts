@@ -63,6 +63,10 @@ const SHORTEST_SECRET = 8;
 function formsOf(value: string): string[] {
   const space = value.indexOf(' ');
   const plain = space === -1 ? [value] : [value, value.slice(space + 1)];
+  if (/^basic /i.test(value)) {
+    const pair = Buffer.from(value.slice(space + 1), 'base64').toString();
+    plain.push(pair, pair.slice(pair.indexOf(':') + 1));
+  }
   const forms = plain.flatMap((text) => [
     text,
     encodeURIComponent(text),
