@@ -29,6 +29,8 @@ export interface Call {
   readonly startedAt: number;
   /** Set before a request that must not be repeated leaves for an upstream, here or in a nested call. */
   unsafeSent: boolean;
+  /** Set before a value of the store is written or deleted, here or in a nested call: repeating it may count twice. */
+  wrote: boolean;
 }
 
 type Suspended = Extract<CallOutcome, { status: 'input_required' }>;
@@ -73,6 +75,7 @@ export class Root {
       path,
       startedAt: performance.now(),
       unsafeSent: false,
+      wrote: false,
     };
   }
 
@@ -137,11 +140,11 @@ export class Root {
     this.#onStop.clear();
   }
 
-  /** The client has its answer; whatever still runs is stopped. */
+  /** The client has its answer; whatever still runs is stopped, requests to upstreams that nobody waits for included. */
   answered(): void {
     this.#answered = true;
     clearTimeout(this.#deadlineTimer);
-    if (this.#live.size > 0) this.stop('cancelled');
+    this.stop('cancelled');
     this.#releaseWhenDone();
   }
 
@@ -161,6 +164,10 @@ export class Root {
 /** Marks the call and all that wait for it: a lost worker above it can no longer be called "nothing happened". */
 export function markUnsafe(call: Call): void {
   for (let at: Call | undefined = call; at !== undefined && !at.unsafeSent; at = at.parent) at.unsafeSent = true;
+}
+
+export function markWrote(call: Call): void {
+  for (let at: Call | undefined = call; at !== undefined && !at.wrote; at = at.parent) at.wrote = true;
 }
 
 /** Whether anything of the client's request was sent that must not be repeated. */

@@ -5,7 +5,7 @@ import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
 import type { FetchRequest, Notice } from '../boundary/host-request.ts';
 import type { RestBinding } from '../boundary/manifest.ts';
-import type { EgressAsk, EgressCall, EgressSettled } from '../connections/egress-call.ts';
+import type { EgressCall } from '../connections/egress-call.ts';
 import type { BodyStream } from '../hosts/pool.ts';
 import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
@@ -14,8 +14,9 @@ import type { StateSeal, ValueStore } from '../vault/stores.ts';
 import type { Admission } from './admission.ts';
 import { readRounds, Rounds } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
+import { sendFor } from './call-egress.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
-import { type Call, isCycle, markUnsafe, objectsOnly, Root } from './call-tree.ts';
+import { type Call, isCycle, objectsOnly, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
 import { findOperation } from './find-operation.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
@@ -44,8 +45,31 @@ export interface Dispatch extends McpBackend {
   stopAll(): void;
 }
 
-/** Progress notifications passed on per call; a tool that floods is heard up to here. */
-const PROGRESS_PER_CALL = 1000;
+/** Progress notifications and resource updates passed on per call; a tool that floods is heard up to here. */
+const NOTICES_PER_CALL = 1000;
+
+/** The slot stays taken while a large result is on its way to a slow client; the deadline of the call bounds that way too. */
+function heldUntilRead(body: BodyStream, root: Root, done: () => void): BodyStream {
+  const cut = (): void => body.cancel();
+  const end = (): void => {
+    root.offStop(cut);
+    done();
+  };
+  root.onStop(cut);
+  return {
+    async *[Symbol.asyncIterator]() {
+      try {
+        yield* body;
+      } finally {
+        end();
+      }
+    },
+    cancel() {
+      body.cancel();
+      end();
+    },
+  };
+}
 
 function failed(reason: Failure): OperationResult {
   return { outcome: { status: 'error', failure: reason } };
@@ -104,9 +128,10 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (inbound.signal.aborted) cancel();
     roots.add(root);
     users.enter(toolset);
+    // A body that is given up ends more than once: by its reader, by its client, by its deadline.
     const done = (): void => {
+      if (!roots.delete(root)) return;
       inbound.signal.removeEventListener('abort', cancel);
-      roots.delete(root);
       users.leave(toolset);
       root.answered();
     };
@@ -115,7 +140,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       done();
       return result;
     }
-    return { outcome: result.outcome, body: heldUntilRead(result.body, done) };
+    return { outcome: result.outcome, body: heldUntilRead(result.body, root, done) };
   }
 
   /** One call of the tree: recorded, run, judged, recorded. Never rejects. */
@@ -131,9 +156,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     } catch {
       return failed(failure('audit_unavailable'));
     }
-    const { stopped } = call.root;
-    const ended = stopped === undefined ? await perform(call, args, progress) : stoppedOutcome(call.root, stopped);
-    const facts = { unsafeSent: call.unsafeSent, repeatable: call.spec.repeatable };
+    const ended = await performed(call, args, progress);
+    const facts = { changed: call.unsafeSent || call.wrote, repeatable: call.spec.repeatable };
     const outcome = judge(ended.outcome, facts);
     if (outcome.status === 'error') tellAuthor(call, outcome.failure);
     try {
@@ -146,6 +170,18 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return ended.body === undefined ? { outcome } : { outcome, body: ended.body };
   }
 
+  /** What cannot be foreseen (no process, no disk) ends a call too: its slot, its records and its caller depend on an end. */
+  async function performed(call: Call, args: Uint8Array, progress: OperationCall['progress']): Promise<Ended> {
+    const { stopped } = call.root;
+    if (stopped !== undefined) return stoppedOutcome(call.root, stopped);
+    try {
+      return await perform(call, args, progress);
+    } catch (error) {
+      const detail = error instanceof Error ? error.name : 'unknown';
+      return { outcome: { status: 'error', failure: failure('internal_error', { detail }) } };
+    }
+  }
+
   function perform(call: Call, args: Uint8Array, progress: OperationCall['progress']): Promise<Ended> {
     const { toolset } = call.root;
     if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding, args);
@@ -156,23 +192,29 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   function runPorts(progress: OperationCall['progress']): RunPorts {
     let last = Number.NEGATIVE_INFINITY;
     let count = 0;
+    // The thread counts too, but it is the tenant's.
+    let lines = 0;
+    let updates = 0;
     return {
       answer: (call, ask, body) => answerHostRequest({ audit, values: ports.values, fetch, nested }, call, ask, body),
       notice: (call, notice: Notice) => {
         const { caller, tenant } = call.root;
         switch (notice.kind) {
           case 'log': {
+            lines += 1;
+            if (lines > tenant.config.limits.logLinesPerCall) break;
             const { kind: _kind, console, ...line } = notice;
             log.write(tenant.id, { ...line, tool: call.spec.name, call: caller.correlation });
             if (console !== true) caller.log?.({ ...line, logger: call.spec.name });
             break;
           }
           case 'resource_updated':
-            ports.resourceUpdated(tenant.id, notice.uri);
+            updates += 1;
+            if (updates <= NOTICES_PER_CALL) ports.resourceUpdated(tenant.id, notice.uri);
             break;
           case 'progress': {
             // MCP: the value MUST increase with each notification of one token.
-            if (progress === undefined || notice.progress <= last || count >= PROGRESS_PER_CALL) break;
+            if (progress === undefined || notice.progress <= last || count >= NOTICES_PER_CALL) break;
             last = notice.progress;
             count += 1;
             const { kind: _kind, ...update } = notice;
@@ -218,47 +260,16 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (!Object.hasOwn(call.spec.connections ?? {}, ask.connection)) {
       return refused(failure('connection_unknown', { message: `The tool does not declare the connection "${ask.connection}".` }));
     }
-    const sent = await send(call, ask.connection, { kind: 'fetch', request: ask }, body);
+    const sent = await sendFor(call, ask.connection, { kind: 'fetch', request: ask }, body, ports.egress);
     if (!sent.ok) return refused(withoutDetail(sent.failure));
     return { reply: { status: 'ok', http: sent.http }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }
 
   async function runBinding(call: Call, binding: RestBinding, args: Uint8Array): Promise<Ended> {
-    const sent = await send(
-      call,
-      binding.connection,
-      { kind: 'binding', tool: call.spec.name, binding, objectsOnly: objectsOnly(call) },
-      args,
-    );
+    const ask = { kind: 'binding', tool: call.spec.name, binding, objectsOnly: objectsOnly(call) } as const;
+    const sent = await sendFor(call, binding.connection, ask, args, ports.egress);
     if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };
     return { outcome: { status: 'ok' }, ...(sent.body === undefined ? {} : { body: sent.body }) };
-  }
-
-  /** One request to an upstream in the name of a call. */
-  async function send(call: Call, slot: string, ask: EgressAsk, body: Uint8Array): Promise<EgressSettled> {
-    const { root } = call;
-    const connection = root.tenant.config.connections.get(slot);
-    if (connection === undefined || root.toolset.egress === undefined)
-      return { ok: false, failure: failure('connection_unknown') };
-    const { tenant: _tenant, id: _id, ...subject } = subjectOf(call);
-    const scopes = call.spec.binding === undefined ? call.spec.connections?.[slot]?.scopes : call.spec.binding.scopesNeeded;
-    return ports.egress({
-      tenant: root.tenant.id,
-      pool: root.toolset.egress,
-      connection,
-      ask,
-      body,
-      upstreamBytes: root.tenant.config.limits.upstreamBytes,
-      subject: { ...subject, parent: call.id },
-      traceparent: root.caller.traceparent,
-      tracestate: root.caller.tracestate,
-      baggage: root.caller.baggage,
-      deadline: root.deadline,
-      repeatable: call.spec.repeatable,
-      ...(scopes === undefined ? {} : { scopes }),
-      signal: root.signal,
-      onUnsafeSent: () => markUnsafe(call),
-    });
   }
 
   /** What the author is told of a failed call: where it failed, and what the caller saw. */
@@ -270,25 +281,17 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       tool: call.spec.name,
       call: caller.correlation,
       saw: reason.code,
-      ...(reason.detail === undefined ? {} : { stack: ports.mapStack(tenant.id, reason.detail) }),
+      ...(reason.detail === undefined ? {} : { stack: mapped(tenant.id, reason.detail) }),
     });
   }
 
-  /** The slot stays taken while a large result is still on its way to a slow client. */
-  function heldUntilRead(body: BodyStream, done: () => void): BodyStream {
-    return {
-      async *[Symbol.asyncIterator]() {
-        try {
-          yield* body;
-        } finally {
-          done();
-        }
-      },
-      cancel() {
-        body.cancel();
-        done();
-      },
-    };
+  /** A map that cannot be read costs the author a position, never the caller an answer. */
+  function mapped(tenant: string, stack: string): string {
+    try {
+      return ports.mapStack(tenant, stack);
+    } catch {
+      return stack;
+    }
   }
 
   return {

@@ -8,7 +8,7 @@ import { STORE_VALUE_BYTES } from '../shared/limits.ts';
 import type { ValueStore } from '../vault/stores.ts';
 import { askNow } from './asking/session.ts';
 import { subjectOf } from './call-records.ts';
-import type { Call } from './call-tree.ts';
+import { type Call, markWrote } from './call-tree.ts';
 import type { Replied } from './code-run.ts';
 
 export interface HostRequestPorts {
@@ -76,6 +76,7 @@ async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, 
     action: ask.action,
     bytes: value.length,
   });
+  markWrote(call);
   if (ask.action === 'delete') {
     ports.values.delete(tenant.id, subject, ask.key);
     return { reply: { status: 'ok' } };

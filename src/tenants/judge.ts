@@ -6,7 +6,8 @@ import { type Failure, failure } from '../shared/errors.ts';
 
 /** What is known of the call besides its outcome. */
 export interface CallFacts {
-  readonly unsafeSent: boolean;
+  /** A request that must not be repeated was sent, or the store was written. */
+  readonly changed: boolean;
   /** The tool is declared idempotent or read-only. */
   readonly repeatable: boolean;
 }
@@ -19,15 +20,16 @@ const INTERRUPTED: ReadonlySet<Failure['code']> = new Set([
   'cancelled',
   'draining',
   'result_too_large',
+  'internal_error',
 ]);
 
 export function judge(outcome: CallOutcome, facts: CallFacts): CallOutcome {
   if (outcome.status !== 'error' || !INTERRUPTED.has(outcome.failure.code)) return outcome;
-  if (!facts.unsafeSent || facts.repeatable) return outcome;
+  if (!facts.changed || facts.repeatable) return outcome;
   return { status: 'error', failure: failure('outcome_unknown', { detail: `after ${outcome.failure.code}` }) };
 }
 
 /** The outcome record could not be written: what may be told of a run that has already happened. */
 export function withoutRecord(facts: CallFacts): CallOutcome {
-  return { status: 'error', failure: failure(facts.unsafeSent && !facts.repeatable ? 'outcome_unknown' : 'audit_unavailable') };
+  return { status: 'error', failure: failure(facts.changed && !facts.repeatable ? 'outcome_unknown' : 'audit_unavailable') };
 }

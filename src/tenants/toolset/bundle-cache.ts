@@ -11,12 +11,14 @@ import { sha256, stillAbsent, unchanged } from './fingerprint.ts';
 import type { ToolFiles } from './tool-files.ts';
 
 /** Raised whenever the same sources would give another product: entry form, esbuild's version, listing format. */
-const FORMAT = 2;
+const FORMAT = 3;
 const Hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
 
 const IndexSchema = Type.Object(
   {
     format: Type.Literal(FORMAT),
+    /** Paths of sources are absolute: in a copied estate they would lead to the original. */
+    estate: Type.String(),
     recordedAt: Type.Number(),
     hash: Hash,
     script: Type.Optional(Hash),
@@ -38,16 +40,18 @@ const INDEX = 'index.json';
 
 export class BundleCache {
   readonly #dir: string;
+  readonly #estate: string;
 
-  constructor(dataDir: string) {
+  constructor(dataDir: string, estate: string) {
     this.#dir = join(dataDir, 'bundles');
+    this.#estate = estate;
   }
 
   /** The newest index of a tenant, whether or not its sources are still the same. */
   index(tenant: string): BundleIndex | undefined {
     try {
       const index: unknown = JSON.parse(readFileSync(this.#path(tenant, INDEX), 'utf8'));
-      return checkIndex.Check(index) ? index : undefined;
+      return checkIndex.Check(index) && index.estate === this.#estate ? index : undefined;
     } catch {
       return undefined;
     }
@@ -74,9 +78,9 @@ export class BundleCache {
   }
 
   /** Stores what was described and then the index. Files that neither it nor the index before it names are removed. */
-  put(tenant: string, made: Omit<BundleIndex, 'format'>, tools: string): BundleIndex {
+  put(tenant: string, made: Omit<BundleIndex, 'format' | 'estate'>, tools: string): BundleIndex {
     const before = this.index(tenant);
-    const index: BundleIndex = { format: FORMAT, ...made };
+    const index: BundleIndex = { format: FORMAT, estate: this.#estate, ...made };
     this.#write(tenant, `${index.hash}.tools.json`, tools);
     this.#write(tenant, INDEX, JSON.stringify(index));
     const keep = [before?.hash, before?.script, index.hash, index.script];

@@ -51,7 +51,7 @@ export class ToolsetLoader {
 
   constructor(options: LoaderOptions) {
     this.#options = options;
-    this.cache = new BundleCache(options.dataDir);
+    this.cache = new BundleCache(options.dataDir, options.estate);
     this.mapper = new StackMapper(this.cache);
     this.#bundler = new Bundler(join(options.dataDir, 'run', 'bundler'));
   }
@@ -130,7 +130,7 @@ export class ToolsetLoader {
       resources,
     };
     const text = JSON.stringify(described);
-    const index: Omit<BundleIndex, 'format'> = {
+    const index: Omit<BundleIndex, 'format' | 'estate'> = {
       recordedAt,
       hash: sha256(`${code?.script ?? ''}\n${text}`),
       ...(code === undefined ? {} : { script: code.script }),
