@@ -44,6 +44,9 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
+/** After the drain: what is stopped then still gets its coded answer before its connection is cut. */
+const LAST_ANSWER_MS = 1000;
+
 /** What was opened so far, closed last first. One that fails does not keep the others open. */
 class Opened {
   readonly #closers: (() => unknown)[] = [];
@@ -79,7 +82,12 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 async function build({ server, version, vault, log }: RuntimeOptions, opened: Opened): Promise<Runtime> {
   const { dataDir, drainMs } = server;
   const supervisorId = newCorrelationId();
-  const audit = await createAuditLog({ dataDir, mode: server.audit.mode, supervisorId });
+  const audit = await createAuditLog({
+    dataDir,
+    mode: server.audit.mode,
+    supervisorId,
+    onRefused: (tenant, reason) => log.error({ tenant, reason }, 'the audit trail cannot be written, so nothing is done'),
+  });
   opened.add(() => audit.close());
   const authorLog = createAuthorLog(dataDir);
   opened.add(() => authorLog.close());
@@ -135,7 +143,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   });
   registry.onChange(({ tenant }) => http.onToolsetChanged(tenant));
   opened.add(async () => {
-    const served = http.close(drainMs);
+    const served = http.close(drainMs + LAST_ANSWER_MS);
     await admission.drain(drainMs);
     dispatch.stopAll();
     await served;
