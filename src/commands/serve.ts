@@ -1,6 +1,7 @@
 // What `start`, `dev` and `demo` share: open the vault, start the runtime, say that it is ready, wait for the signal, drain.
 // Not responsible for serving (`runtime`) or for reading the configuration.
 // Invariant: with `--json` stdout gets one line and nothing else; whatever was begun is ended in reverse, also after a failed start.
+import { url as inspectorUrl } from 'node:inspector';
 import { createLog } from '../audit/operational-log.ts';
 import type { CompiledServer } from '../config/compiled.ts';
 import { writeEditorSchemas } from '../config/editor-schemas.ts';
@@ -33,8 +34,15 @@ export interface Serving {
 /** Beyond the drain itself: hosts, audit and files are closed in this time. */
 const CLOSING_MS = 10_000;
 
+/** A debugger reads every key and token of this process, whoever attaches it. */
+function refuseInspector(): void {
+  if (inspectorUrl() === undefined) return;
+  throw new UserError('the inspector is open (--inspect, or NODE_OPTIONS): whoever reaches it has every key. Start without it.');
+}
+
 export async function serve(serving: Serving): Promise<number> {
   const { io, config } = serving;
+  refuseInspector();
   refuseServedTwice(io, config.estate);
   const signals = stopSignals();
   const begun = performance.now();

@@ -334,3 +334,11 @@ t.test('what a tenant has is counted, and what it has not is left out but for to
   t.equal(inventoryOf(1, 0, 2), '1 tool, 2 resources');
   t.equal(inventoryOf(2, 1, 0), '2 tools, 1 prompt');
 });
+
+t.test('a supervisor under a debugger refuses to start', async (t) => {
+  const dir = t.testdir({ tenants: {} });
+  const args = ['--inspect=127.0.0.1:0', cli, 'start', dir, '--port', '0'];
+  const refused = await program(process.execPath, args, { env: ownUser(t) });
+  t.equal(refused.code, 1);
+  t.match(refused.stderr, /the inspector is open/);
+});
