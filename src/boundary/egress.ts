@@ -76,6 +76,8 @@ export const EgressOutcomeSchema = Type.Union([
       http: Type.Optional(HttpHeadSchema),
       retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
       sent: Type.Boolean(),
+      /** Lost or held up on our side: it says nothing about the upstream. */
+      local: Type.Optional(Type.Literal(true)),
       detail: Type.String({ maxLength: 4096 }),
     },
     { additionalProperties: false },

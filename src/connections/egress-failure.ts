@@ -53,9 +53,10 @@ export function stoppedFailure(signal: AbortSignal): Failure {
   }
 }
 
-/** 429 is an upstream that works and asks for less: waiting is Retry-After's business, not the breaker's. */
+/** A host of ours that was lost says nothing. 429 is an upstream that works and asks for less: waiting is Retry-After's business, not the breaker's. */
 export function verdictOf(outcome: EgressOutcome, signal: AbortSignal): Verdict {
   if (outcome.status === 'denied' || (signal.aborted && signal.reason !== 'deadline')) return 'neutral';
   if (outcome.status !== 'transient') return 'success';
+  if (outcome.local === true) return 'neutral';
   return outcome.http?.status === 429 ? 'success' : 'failure';
 }

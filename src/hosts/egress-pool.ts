@@ -50,7 +50,7 @@ export class HostedEgressPool implements EgressPool {
 }
 
 function unsent(detail: string, retryAfterMs?: number): Sent {
-  const outcome: EgressOutcome = { status: 'transient', sent: false, detail };
+  const outcome: EgressOutcome = { status: 'transient', sent: false, local: true, detail };
   return { outcome: retryAfterMs === undefined ? outcome : { ...outcome, retryAfterMs }, body: undefined };
 }
 
@@ -84,16 +84,21 @@ class EgressCall extends LinkedCall {
     this.#lazy.ended();
     clearTimeout(this.#timer);
     this.#signal.removeEventListener('abort', this.#onAbort);
-    this.#resolve({ outcome: { status: 'transient', sent: true, detail: why.detail ?? why.code }, body: undefined });
+    const detail = why.detail ?? why.code;
+    this.#resolve({ outcome: { status: 'transient', sent: true, local: true, detail }, body: undefined });
   }
 
-  /** The caller has gone: it is answered now, the thread is told, and what comes later is dropped. */
+  /**
+   * The caller has gone: it is answered now, the thread is told, and what comes later is dropped. Not `local` where time ran
+   * out: an upstream that lets its callers wait is in trouble.
+   */
   #abort(): void {
     if (this.#body instanceof Uint8Array) return;
     this.#body?.cancel();
     if (this.ended) return;
     this.cancel('cancelled');
     this.#timer = setTimeout(() => this.kill(), ABORT_MS);
-    this.#resolve({ outcome: { status: 'transient', sent: true, detail: 'aborted' }, body: undefined });
+    const outcome: EgressOutcome = { status: 'transient', sent: true, detail: 'aborted' };
+    this.#resolve({ outcome: this.#signal.reason === 'deadline' ? outcome : { ...outcome, local: true }, body: undefined });
   }
 }

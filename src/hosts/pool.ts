@@ -63,7 +63,10 @@ export interface ToolsPool {
 export interface EgressPool {
   readonly running: number;
   readonly awake: boolean;
-  /** Never rejects: a lost host or thread is `transient` with `sent: true`. Aborting gives up the request and its body. */
+  /**
+   * Never rejects: a lost host or thread is `transient` with `local: true`, and `sent: true` where it may have had the order.
+   * Aborting, with a `CancelReason`, gives up the request and its body.
+   */
   send(order: EgressOrder, body: Uint8Array, signal: AbortSignal): Promise<{ outcome: EgressOutcome; body: Body | undefined }>;
   close(drainMs: number): Promise<void>;
 }

@@ -350,6 +350,36 @@ t.test('through a real host process, under its permissions', async (t) => {
   );
 });
 
+t.test('a lost host or thread of ours says nothing about the upstream', async (t) => {
+  let healthy = false;
+  const s = await scene(t, (_, response) => (healthy ? json(response, {}) : undefined));
+  let host = 0;
+  const hosts = createHosts({
+    runDir: folder(t),
+    onHost: (report) => {
+      if (report.event === 'started') host = report.pid ?? 0;
+    },
+  });
+  t.teardown(() => hosts.close(0));
+  const tools = () => new TextEncoder().encode(JSON.stringify(TOOLS));
+  const hosted = hosts.egressPool({ tenant: 'acme', cordon: 'shared', bundle: 'b', limits: DEFAULT_LIMITS, tools });
+  const own = await startThreadPool(TOOLS);
+  t.teardown(() => own.close(0));
+  for (const [lost, end] of [
+    [hosted, () => process.kill(host, 'SIGKILL')],
+    [own, () => own.terminate()],
+  ] as const) {
+    healthy = false;
+    const before = s.server.received.length;
+    const pending = Array.from({ length: FAILURES_TO_OPEN }, () => s.post('/', { pool: lost }));
+    while (s.server.received.length < before + FAILURES_TO_OPEN) await new Promise(setImmediate);
+    await end();
+    for (const settled of await Promise.all(pending)) t.equal(failureCode(settled), 'outcome_unknown');
+    healthy = true;
+    t.equal(failureCode(await s.post('/')), 'ok', 'the breaker let it through');
+  }
+});
+
 t.test('the breaker opens per tenant and origin, and a probe closes it', async (t) => {
   let clock = 1_000_000;
   let healthy = false;

@@ -54,7 +54,7 @@ export async function startThreadPool(tools: EgressTools): Promise<ThreadPool> {
         const result = (await pool.run({ t: 'egress', call, order, body: new Uint8Array(requestBody) })) as EgressResult;
         return { outcome: result.outcome, body: result.outcome.status === 'ok' ? (result.body ?? (await large)) : undefined };
       } catch {
-        return { outcome: { status: 'transient', sent: true, detail: 'the worker was lost' }, body: undefined };
+        return { outcome: { status: 'transient', sent: true, local: true, detail: 'the worker was lost' }, body: undefined };
       } finally {
         signal.removeEventListener('abort', cancel);
         bodies.delete(call);

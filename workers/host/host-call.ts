@@ -43,7 +43,7 @@ export class HostCall {
     if (this.frame.t !== 'egress') return { t: 'outcome', call, outcome: { status: 'error', failure: why } };
     const sent = this.slot !== undefined;
     if (why.code === 'worker_lost' || why.code === 'heap_limit') {
-      return { t: 'egressed', call, outcome: { status: 'transient', sent, detail: why.detail ?? why.code } };
+      return { t: 'egressed', call, outcome: { status: 'transient', sent, local: true, detail: why.detail ?? why.code } };
     }
     return { t: 'egressed', call, outcome: { status: 'denied', sent, failure: why } };
   }
