@@ -9,7 +9,7 @@ import type { CallOutcome } from '../boundary/outcome.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import { type Heartbeat, HostProcess } from './host-process.ts';
 import { IncomingBody } from './incoming-body.ts';
-import { IncomingRequest } from './incoming-request.ts';
+import { type Collected, IncomingRequest } from './incoming-request.ts';
 import type { LinkedCall } from './linked-call.ts';
 import { LinkedPool } from './linked-pool.ts';
 import type { Body } from './pool.ts';
@@ -220,14 +220,17 @@ export class HostLink {
       this.dropped += 1;
       return true;
     }
-    if (frame.more === undefined) return call.request(frame.request, frame.ask, body);
     const stream = requestStream(call.id, frame.request);
-    if (this.#requests.has(stream)) return false;
-    const request = new IncomingRequest(call.maxRequestBytes, (whole) => {
+    if (this.#requests.has(stream) || call.held.has(frame.request)) return false;
+    if (frame.more === undefined) {
+      if (call.held.take(frame.request, body.byteLength)) return call.request(frame.request, frame.ask, body);
+      refuse(call, frame.request, 'no_room');
+      return true;
+    }
+    const request = new IncomingRequest(frame.request, call.held, call.maxRequestBytes, (collected) => {
       if (call.ended) return;
-      if (whole !== undefined) call.request(frame.request, frame.ask, whole);
-      else
-        call.reply(frame.request, { status: 'error', failure: failure('arguments_too_large', { detail: 'body of a request' }) });
+      if (collected instanceof Uint8Array) call.request(frame.request, frame.ask, collected);
+      else refuse(call, frame.request, collected);
     });
     this.#requests.set(stream, request);
     call.arriving.push(stream);
@@ -249,6 +252,17 @@ export class HostLink {
     for (const call of this.#calls.values()) this.lose(call, why);
     this.#events.died(reason);
   }
+}
+
+/** Answers a request whose body was not kept. */
+function refuse(call: LinkedCall, request: number, why: Exclude<Collected, Uint8Array>): void {
+  const reason =
+    why === 'too_large'
+      ? failure('arguments_too_large', { detail: 'body of a request' })
+      : failure('fanout_limit', {
+          message: `The requests under way have reached ${call.held.limit} bytes together, the limit that follows from argumentsBytes.`,
+        });
+  call.reply(request, { status: 'error', failure: reason });
 }
 
 /** False where the frame is not of the call's kind, or a failed end has a body. */

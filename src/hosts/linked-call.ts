@@ -8,6 +8,7 @@ import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts
 import type { CallOutcome } from '../boundary/outcome.ts';
 import { MAX_BODY_BYTES } from '../boundary/frame-codec.ts';
 import { type Failure, failure } from '../shared/errors.ts';
+import { HeldRequests } from './held-requests.ts';
 import type { HostLink } from './host-link.ts';
 import type { LinkedPool } from './linked-pool.ts';
 import type { ActiveCall, Body } from './pool.ts';
@@ -26,6 +27,7 @@ export abstract class LinkedCall implements ActiveCall {
   /** Long bodies towards the host, and of requests from it. */
   readonly #leaving: string[] = [];
   readonly arriving: string[] = [];
+  readonly held: HeldRequests;
   #fence: NodeJS.Timeout | undefined;
 
   constructor(pool: LinkedPool, maxBytes: number, maxRequestBytes: number) {
@@ -33,6 +35,7 @@ export abstract class LinkedCall implements ActiveCall {
     this.id = pool.link.nextId();
     this.maxBytes = maxBytes;
     this.maxRequestBytes = maxRequestBytes;
+    this.held = new HeldRequests(pool.requestRoom, maxRequestBytes);
   }
 
   outcome(_outcome: CallOutcome, _body: Body | undefined): boolean {
@@ -62,6 +65,7 @@ export abstract class LinkedCall implements ActiveCall {
       if (body !== undefined && !(body instanceof Uint8Array)) body.cancel();
       return;
     }
+    this.held.give(request);
     const frame = { t: 'reply', call: this.id, request, reply } as const;
     const sender = this.#link.process.sender;
     const stream = requestStream(this.id, request);
@@ -100,6 +104,7 @@ export abstract class LinkedCall implements ActiveCall {
   release(): void {
     this.ended = true;
     clearTimeout(this.#fence);
+    this.held.giveAll();
     for (const stream of this.#leaving) this.#link.process.sender.drop(stream);
   }
 }

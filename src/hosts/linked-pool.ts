@@ -5,6 +5,7 @@ import { callStream, poolStream, PoolWindow } from '../boundary/body-sender.ts';
 import { MAX_BODY_BYTES } from '../boundary/frame-codec.ts';
 import type { Assignment, ToHost } from '../boundary/frames.ts';
 import { type Failure, failure } from '../shared/errors.ts';
+import { RequestRoom } from './held-requests.ts';
 import type { HostLink } from './host-link.ts';
 import type { LinkedCall } from './linked-call.ts';
 
@@ -24,6 +25,8 @@ export class LinkedPool {
   readonly link: HostLink;
   /** Long bodies from this pool that have come and are not read. */
   readonly window = new PoolWindow();
+  /** Bodies of requests from this pool that are collected or not answered. */
+  readonly requestRoom = new RequestRoom();
   readonly calls = new Set<LinkedCall>();
   listener: PoolListener | undefined;
   /** Threads are up, with or without an assignment. */

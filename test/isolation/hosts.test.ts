@@ -161,6 +161,35 @@ t.test('a call there and back', async (t) => {
     t.match(JSON.parse((await read((await large.end).body)).toString()), { status: 'error' });
   });
 
+  await t.test('requests under way hold bounded memory, over all calls of the pool', async (t) => {
+    const small = tools('small', { argumentsBytes: 65_536 * 2 });
+    const room = 32 * 65_536 * 2;
+    // Of several frames, and of one.
+    for (const size of [100_000, 60_000]) {
+      const asked: (() => void)[] = [];
+      let held = 0;
+      const calls = Array.from({ length: 2 }, () => {
+        const call: Begun = begin(small, 'ask_many', { count: 60, bytes: size }, (request, _ask, body) => {
+          if (body.byteLength === size) held += 1;
+          else t.equal(body.byteLength, 0, 'whole, or the word of a refusal');
+          asked.push(() => call.active.reply(request, { status: 'ok' }));
+        });
+        return call;
+      });
+      await until(() => asked.length === 120, 'every request, asked or refused');
+      t.ok(held * size <= room && held * size > room / 2, `${held} of ${size} bytes`);
+      for (const answer of asked) answer();
+      const codes: string[] = [];
+      for (const { end } of calls) codes.push(...JSON.parse((await read((await end).body)).toString()));
+      t.equal(codes.filter((one) => one === 'ok').length, held);
+      t.equal(codes.filter((one) => one === 'fanout_limit').length, 120 - held);
+    }
+    const after: Begun = begin(small, 'ask_many', { count: 30, bytes: 100_000 }, (request) =>
+      after.active.reply(request, { status: 'ok' }),
+    );
+    t.notMatch((await read((await after.end).body)).toString(), 'fanout_limit', 'answered, it is free again');
+  });
+
   await t.test('a reply from a stream: whole, or not at all', async (t) => {
     // A result of one call is the body of a reply to another, as with a nested call.
     const source = (await begin(pool, 'big', { bytes: 2_000_000 }).end).body as BodyStream;
@@ -508,6 +537,7 @@ t.test('bad frames end the host, and every call in it', async (t) => {
     'wrong_code',
     'wrong_kind',
     'ready_twice',
+    'same_number',
     'exit',
     'silent',
   ];
@@ -531,6 +561,16 @@ t.test('bad frames end the host, and every call in it', async (t) => {
     await t.rejects(read(endless.body), BodyLost);
     const died = events.filter(({ event, cordon }) => event === 'died' && cordon === 'overrun');
     t.match(died, [{ detail: /chunk out of place/ }, { detail: /chunk out of place/ }]);
+  });
+
+  await t.test('bodies of requests that are begun and never ended', async (t) => {
+    const pool = tools('acme', { argumentsBytes: 65_536 }, { cordon: 'hoard' });
+    for (let round = 0; round < 2; round += 1) {
+      // The room of the first round is free again in the second.
+      const call: Begun = begin(pool, 'hoard', {}, (request) => call.active.reply(request, { status: 'ok' }));
+      const reply = JSON.parse((await read((await call.end).body)).toString());
+      t.match(reply, { status: 'error', failure: { code: 'fanout_limit', message: /2097152 bytes/ } });
+    }
   });
 
   await t.test('frames for what is settled or unknown are dropped', async (t) => {
@@ -631,19 +671,24 @@ t.test('egress', async (t) => {
   t.match(await send('big', { bytes: 9_000_000 }), {
     outcome: { status: 'upstream_error', failure: { code: 'result_too_large' } },
   });
-  t.match(await send('exit'), { outcome: { status: 'transient', sent: true } });
-  t.match(await send('echo', {}, AbortSignal.abort()), { outcome: { status: 'transient', sent: false } });
+  t.match(await send('exit'), { outcome: { status: 'transient', sent: true, local: true } }, 'a lost thread');
+  t.match(await send('kill_host'), { outcome: { status: 'transient', sent: true, local: true } }, 'a lost host');
+  t.match(await send('echo', {}, AbortSignal.abort()), { outcome: { status: 'transient', sent: false, local: true } });
   const abort = new AbortController();
   const waiting = send('wait', {}, abort.signal);
   abort.abort();
-  t.match(await waiting, { outcome: { status: 'transient', sent: true } });
+  t.match(await waiting, { outcome: { status: 'transient', sent: true, local: true } });
+  const late = new AbortController();
+  const outOfTime = send('wait', {}, late.signal);
+  late.abort('deadline');
+  t.strictSame((await outOfTime).outcome, { status: 'transient', sent: true, detail: 'aborted' }, 'the upstream may be slow');
   await until(() => pool.running === 0);
   const reading = new AbortController();
   const { body } = await send('big', { bytes: 3_000_000 }, reading.signal);
   reading.abort();
   await t.rejects(read(body), BodyLost);
   await pool.close(0);
-  t.match(await send('echo'), { outcome: { status: 'transient', sent: false } });
+  t.match(await send('echo'), { outcome: { status: 'transient', sent: false, local: true } });
 });
 
 t.test('closing', async (t) => {
