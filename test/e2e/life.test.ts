@@ -1,17 +1,24 @@
 // The life of a running server: connections, state, swaps, audit, drain. Real hosts, threads, sockets and files.
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { toolset, writeTenant } from '../helpers/estate.ts';
 import { modern, post } from '../helpers/mcp-wire.ts';
-import { killHosts, serve } from '../helpers/runtime.ts';
+import { killHosts, serve, serveFolder } from '../helpers/runtime.ts';
 
 async function upstream(
   t: Test,
-): Promise<{ origin: string; seen: string[]; hang: () => void; hung: Promise<void>; posted: () => Promise<unknown> }> {
+): Promise<{
+  origin: string;
+  seen: string[];
+  hang: () => void;
+  hung: Promise<void>;
+  posted: () => Promise<unknown>;
+  left: () => Promise<unknown>;
+}> {
   const seen: string[] = [];
   const hung = Promise.withResolvers<void>();
   let release = (): void => {};
@@ -20,6 +27,7 @@ async function upstream(
     if (request.method === 'POST') server.emit('posted');
     if (request.url === '/hang') {
       hung.resolve();
+      response.on('close', () => server.emit('left'));
       release = () => response.end('{}');
       return;
     }
@@ -39,6 +47,7 @@ async function upstream(
     hang: () => release(),
     hung: hung.promise,
     posted: () => once(server, 'posted'),
+    left: () => once(server, 'left'),
   };
 }
 
@@ -52,6 +61,7 @@ const FETCHES = toolset(`
   harmless: defineTool({ description: 'harmless', annotations: { idempotentHint: true }, connections: { api: {} }, async handler(_a, ctx) { await ctx.connections.api.fetch('/write', { method: 'POST', body: 'x' }); for (;;); } }),
   note: rest({ description: 'note', connection: 'api', method: 'POST', path: '/notes/{id}', inputSchema: Type.Object({ id: Type.String(), text: Type.String() }), body: ['text'] }),
   viaNote: defineTool({ description: 'viaNote', async handler(_a, ctx) { await ctx.call('note', { id: 'a', text: 'b' }); for (;;); } }),
+  forget: defineTool({ description: 'forget', connections: { api: {} }, handler(_a, ctx) { void ctx.connections.api.fetch('/hang').catch(() => {}); return new Promise((r) => setTimeout(() => r('done'), 300)); } }),
   wait: defineTool({ description: 'wait', connections: { api: {} }, async handler(_a, ctx) { return await (await ctx.connections.api.fetch('/hang')).text(); } }),
 `);
 
@@ -89,6 +99,19 @@ t.test('tools reach their connections through the egress host, and only those', 
     'egress is recorded under its call',
   );
   t.notOk(api.seen.some((line) => line.includes('..')));
+});
+
+t.test('a request that nobody waits for ends with its call', async (t) => {
+  const api = await upstream(t);
+  const connections = { api: { type: 'none', origins: [api.origin] } };
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] } },
+    tenants: { acme: { tenant: { connections }, tools: { 'f.ts': FETCHES } } },
+  });
+  t.match((await served.call('acme', 'get', { path: '/ok' })).text, /^200/, 'both hosts are up');
+  const left = api.left();
+  t.equal((await served.call('acme', 'forget')).text, 'done');
+  await left;
 });
 
 t.test('a caller who goes away cancels the call, its egress included', async (t) => {
@@ -210,6 +233,44 @@ t.test('a record tells names and sizes, never values', async (t) => {
   const request = records.find((record) => record.kind === 'call.request');
   t.match(request, { tenant: 'acme', subject: 'ada', tool: 'get', args: [{ name: 'path', bytes: 5 }] });
   t.notMatch(JSON.stringify(records), '/ok', 'no value of an argument');
+});
+
+t.test('a call that outlasts the drain is answered, and told why it ended', async (t) => {
+  const api = await upstream(t);
+  const served = await serve(t, {
+    server: { egress: { privateOrigins: [api.origin] }, drainMs: 300 },
+    tenants: { acme: { tenant: { connections: { api: { type: 'none', origins: [api.origin] } } }, tools: { 'f.ts': FETCHES } } },
+  });
+  const waiting = served.call('acme', 'wait');
+  await api.hung;
+  await served.close();
+  t.equal((await waiting).error?.code, 'draining');
+});
+
+t.test('a lost worker after a write to the store is no reason to call again', async (t) => {
+  const tools = toolset(`
+    bump: defineTool({ description: 'bump', async handler(_a, ctx) { await ctx.store.tenant.set('n', 1); ctx.log.info('written'); for (;;); } }),
+  `);
+  const served = await serve(t, { tenants: { acme: { tools: { 's.ts': tools } } } });
+  const written = new Promise<void>((resolve) =>
+    served.runtime.authorLog.listen(({ message }) => message === 'written' && resolve()),
+  );
+  const lost = served.call('acme', 'bump');
+  await written;
+  killHosts('tools');
+  t.equal((await lost).error?.code, 'outcome_unknown');
+});
+
+t.test('a copied estate serves its own files', async (t) => {
+  const text = (word: string) => toolset(`say: defineTool({ description: 'say', handler: () => '${word}' })`);
+  const first = await serve(t, { tenants: { acme: { tools: { 'a.ts': text('original') } } } });
+  t.equal((await first.call('acme', 'say')).text, 'original');
+  await first.close();
+  const copy = join(t.testdir({}), 'copy');
+  cpSync(first.estate, copy, { recursive: true });
+  writeTenant(copy, 'acme', { tools: { 'a.ts': text('edited!!') } });
+  const second = await serveFolder(t, copy);
+  t.equal((await second.call('acme', 'say')).text, 'edited!!');
 });
 
 t.test('closing drains: calls under way end, new ones are refused', async (t) => {

@@ -71,10 +71,9 @@ t.test('the table is what is pinned', async (t) => {
 
 t.test('the README shows the same table', async (t) => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| (\w+) \| (\d+) \| (-?\d+) \| (\w+) \|$/gm)].map(([, code, cls, http, rpc, next]) => [
-    code,
-    [cls, Number(http), Number(rpc), next],
-  ]);
+  const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| (\w+) \| (\d+) \| (-?\d+) \| (\w+) \|$/gm)].map(
+    ([, code, cls, http, rpc, next]) => [code, [cls, Number(http), Number(rpc), next]],
+  );
   t.strictSame(Object.fromEntries(rows), PINNED);
 });
 
@@ -85,8 +84,15 @@ t.test('own JSON-RPC codes stay out of the reserved range, unless the protocol d
 });
 
 t.test('the next action comes with what it needs', async (t) => {
-  t.strictSame(nextAction(failure('arguments_invalid', { path: '/q', reason: 'is required' })), { do: 'fix_arguments', path: '/q', reason: 'is required' });
-  t.strictSame(nextAction(failure('not_connected', { url: 'https://x.example/connect/1' })), { do: 'reauthorize', url: 'https://x.example/connect/1' });
+  t.strictSame(nextAction(failure('arguments_invalid', { path: '/q', reason: 'is required' })), {
+    do: 'fix_arguments',
+    path: '/q',
+    reason: 'is required',
+  });
+  t.strictSame(nextAction(failure('not_connected', { url: 'https://x.example/connect/1' })), {
+    do: 'reauthorize',
+    url: 'https://x.example/connect/1',
+  });
   t.strictSame(nextAction(failure('not_connected')), { do: 'contact_operator' }, 'no link, no invitation to open one');
   t.strictSame(nextAction(failure('worker_lost', { retryAfterMs: 5 })), { do: 'retry', afterMs: 5 });
   t.strictSame(nextAction(failure('tool_error', { retryAfterMs: 7 })), { do: 'retry', afterMs: 7 });
