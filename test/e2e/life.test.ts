@@ -9,9 +9,7 @@ import { toolset, writeTenant } from '../helpers/estate.ts';
 import { modern, post } from '../helpers/mcp-wire.ts';
 import { killHosts, serve, serveFolder } from '../helpers/runtime.ts';
 
-async function upstream(
-  t: Test,
-): Promise<{
+async function upstream(t: Test): Promise<{
   origin: string;
   seen: string[];
   hang: () => void;
