@@ -20,6 +20,7 @@ import { shipEstate } from '../../src/demo/home.ts';
 import type { Json } from '../../src/shared/json.ts';
 import { authorLogFile, createAuthorLog } from '../../src/tenants/author-log.ts';
 import { cli, leasehold, ownUser, program, root } from '../helpers/cli.ts';
+import { writeEstate } from '../helpers/estate.ts';
 
 t.test('help names every command, and each command explains itself', async (t) => {
   const overview = await leasehold(['--help']);
@@ -336,9 +337,10 @@ t.test('what a tenant has is counted, and what it has not is left out but for to
 });
 
 t.test('a supervisor under a debugger refuses to start', async (t) => {
-  const dir = t.testdir({ tenants: {} });
-  const args = ['--inspect=127.0.0.1:0', cli, 'start', dir, '--port', '0'];
-  const refused = await program(process.execPath, args, { env: ownUser(t) });
+  const env = ownUser(t);
+  const estate = writeEstate(t, { tenants: {} });
+  const args = ['--inspect=127.0.0.1:0', cli, 'start', estate, '--port', '0'];
+  const refused = await program(process.execPath, args, { env });
   t.equal(refused.code, 1);
   t.match(refused.stderr, /the inspector is open/);
 });
