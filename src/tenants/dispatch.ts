@@ -202,7 +202,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
         switch (notice.kind) {
           case 'log': {
             lines += 1;
-            if (lines > tenant.config.limits.logLinesPerCall) break;
+            // One more than the limit: the thread's word that the rest is dropped.
+            if (lines > tenant.config.limits.logLinesPerCall + 1) break;
             const { kind: _kind, console, ...line } = notice;
             log.write(tenant.id, { ...line, tool: call.spec.name, call: caller.correlation });
             if (console !== true) caller.log?.({ ...line, logger: call.spec.name });

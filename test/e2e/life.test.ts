@@ -259,6 +259,20 @@ t.test('a lost worker after a write to the store is no reason to call again', as
   t.equal((await lost).error?.code, 'outcome_unknown');
 });
 
+t.test('log lines beyond the limit are dropped, and the author is told', async (t) => {
+  const tools = toolset(
+    `talk: defineTool({ description: 'talk', handler(_a, ctx) { for (let i = 0; i < 9; i += 1) ctx.log.info('line ' + i); return 'ok'; } })`,
+  );
+  const served = await serve(t, { tenants: { acme: { tenant: { limits: { logLinesPerCall: 3 } }, tools: { 't.ts': tools } } } });
+  t.equal((await served.call('acme', 'talk')).text, 'ok');
+  await served.runtime.flush();
+  const lines = readFileSync(join(served.dataDir, 'logs', 'acme.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
+  t.equal(lines.length, 4);
+  t.match(lines[3], /More than 3 lines/);
+});
+
 t.test('a copied estate serves its own files', async (t) => {
   const text = (word: string) => toolset(`say: defineTool({ description: 'say', handler: () => '${word}' })`);
   const first = await serve(t, { tenants: { acme: { tools: { 'a.ts': text('original') } } } });
