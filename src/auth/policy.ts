@@ -6,12 +6,6 @@ import type { Principal } from './principal.ts';
 /** Held by a token that was minted without scopes: all of its tenant. */
 export const ALL_SCOPES = '*';
 
-/** The scopes of `needed` that the principal lacks, in their order. */
-export function missingScopes(principal: Principal, needed: readonly string[] | undefined): readonly string[] {
-  if (needed === undefined || principal.scopes.has(ALL_SCOPES)) return [];
-  return needed.filter((scope) => !principal.scopes.has(scope));
-}
-
 /** Whether the principal may see and call what needs these scopes. */
 export function mayUse(principal: Principal, needed: readonly string[] | undefined): boolean {
   if (needed === undefined || needed.length === 0 || principal.scopes.has(ALL_SCOPES)) return true;

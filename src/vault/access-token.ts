@@ -44,11 +44,3 @@ export function createToken(
 export function deriveDemoToken(masterKey: Uint8Array, tenant: string): string {
   return tokenText(tenant, createHmac('sha256', deriveKey(masterKey, 'demo-token/v1')).update(tenant).digest());
 }
-
-/** The demo token of a tenant, stored at its first use. Revoked, it stays revoked. */
-export function ensureDemoToken(tokens: TokenStore, masterKey: Uint8Array, grant: TokenGrant): string {
-  const token = deriveDemoToken(masterKey, grant.tenant);
-  const known = hashToken(token);
-  if (tokens.find(known) === undefined) tokens.add(recordOf(grant), known);
-  return token;
-}
