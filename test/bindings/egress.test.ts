@@ -626,6 +626,9 @@ t.test('a lease: sent once, while good, encrypted, and never given back', async 
   const taken = new TakenLease({ id: 'x', headers: { authorization: 'Bearer short', 'x-key': 'abcdefghij' }, expiresInMs: 1000 });
   t.equal(Buffer.from(taken.redactBytes(Buffer.from('1abcdefghij2abcdefghij'))).toString(), '1[redacted]2[redacted]');
   t.equal(taken.redactText('a short text'), 'a short text', 'a short value does not eat ordinary words');
+  const pair = Buffer.from('robot:correct-horse').toString('base64');
+  const basic = new TakenLease({ id: 'y', headers: { authorization: `Basic ${pair}` }, expiresInMs: 1000 });
+  t.equal(basic.redactText('you sent correct-horse'), 'you sent [redacted]', 'a password that comes back decoded');
 });
 
 t.test('a lease that ran out while the connection was made stays back', async (t) => {
