@@ -107,6 +107,11 @@ export interface Toolset {
 export interface ToolsetDefinition {
   /** For the model: how the tools belong together. */
   instructions?: string;
+  /**
+   * `"call"`: every call of a handler of this toolset runs in a fresh thread, with nothing left of earlier calls. Default: calls of
+   * the tenant share module state. `isolation` in tenant.json sets it for all toolsets.
+   */
+  isolation?: 'thread' | 'call';
   /** By name: `^[a-zA-Z0-9_-]{1,64}$`, unique over all toolsets of a tenant; so are those of prompts and resources. */
   tools?: Record<string, Tool>;
   prompts?: Record<string, Prompt>;
@@ -122,7 +127,11 @@ const PARTS = {
 
 /** The default export of a file in `tools/`. @throws TypeError where the definition reads wrong. */
 export function defineToolset(definition: ToolsetDefinition): Toolset {
-  requireKnown('defineToolset', definition, new Set(['instructions', ...Object.keys(PARTS)]));
+  requireKnown('defineToolset', definition, new Set(['instructions', 'isolation', ...Object.keys(PARTS)]));
+  const { isolation } = definition;
+  if (isolation !== undefined && isolation !== 'thread' && isolation !== 'call') {
+    throw new TypeError('defineToolset: `isolation` must be "thread" or "call".');
+  }
   for (const part of ['tools', 'prompts', 'resources'] as const) {
     const [mark, makers] = PARTS[part];
     for (const [name, member] of Object.entries<unknown>(definition[part] ?? {})) {

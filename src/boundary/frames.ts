@@ -26,6 +26,8 @@ export const PoolLimitsSchema = Type.Object(
     heapMb: Type.Integer({ minimum: 1 }),
     resultBytes: Type.Integer(),
     logLinesPerCall: Type.Integer(),
+    /** A thread serves one call and is replaced by a fresh one; absent: calls of a tenant share their threads. */
+    isolation: Type.Optional(Type.Literal('call')),
   },
   { additionalProperties: false },
 );

@@ -77,6 +77,8 @@ const common = {
       Type.Object({ scopes: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false }),
     ),
   ),
+  /** Its toolset wants a fresh realm for each call. */
+  isolation: Type.Optional(Type.Literal('call')),
   /** File of the tenant that defines it, relative to the tenant's folder. */
   file: Type.String({ maxLength: 1024 }),
 };

@@ -116,5 +116,8 @@ export interface CompiledTenant {
   readonly vars: { readonly [name: string]: unknown };
   readonly connections: ReadonlyMap<string, CompiledConnection>;
   readonly limits: Limits;
+  /** Name of the hosts it shares; `ownCordon` of its id where it shares none. */
   readonly cordon: string;
+  /** `call`: a fresh thread for every call. */
+  readonly isolation: 'thread' | 'call';
 }

@@ -3,6 +3,7 @@
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TSchema, Type } from 'typebox';
+import { ownCordon } from '../shared/cordon-name.ts';
 import { isTenantId } from '../shared/ids.ts';
 import type { Limits } from '../shared/limits.ts';
 import type { Loaded, Problem } from '../shared/problem.ts';
@@ -20,6 +21,8 @@ export const TENANTS_FOLDER = 'tenants';
 export const TENANT_FILE = 'tenant.json';
 /** Hosts of tenants that name no cordon of their own. */
 export const DEFAULT_CORDON = 'shared';
+/** In tenant.json: hosts that no other tenant shares. */
+const OWN_CORDON = 'own';
 const tenantCheck = new FileCheck(TenantOptionsSchema);
 const NO_CONNECTIONS: ReadonlyMap<string, CompiledConnection> = new Map();
 const NO_VARS = Object.freeze({});
@@ -148,7 +151,8 @@ function compile({ dir, id, file, defaults, providers, options, locate }: Compil
     connections: connections.size === 0 ? NO_CONNECTIONS : connections,
     // The same object for all tenants without limits of their own: there may be thousands.
     limits: options.limits === undefined ? defaults : Object.freeze({ ...defaults, ...options.limits }),
-    cordon: options.cordon ?? DEFAULT_CORDON,
+    cordon: options.cordon === OWN_CORDON ? ownCordon(id) : (options.cordon ?? DEFAULT_CORDON),
+    isolation: options.isolation ?? 'thread',
   };
   return { value: Object.freeze(tenant), problems };
 }

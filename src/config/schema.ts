@@ -75,7 +75,16 @@ export const TenantOptionsSchema = Type.Object(
     connections: Type.Optional(ConnectionsSchema),
     limits: Type.Optional(PartialLimits),
     cordon: Type.Optional(
-      Type.String({ pattern: TENANT_ID_PATTERN, description: 'Tenants of one cordon share host processes. Default: "shared".' }),
+      Type.String({
+        pattern: TENANT_ID_PATTERN,
+        description: 'Tenants of one cordon share host processes; "own" shares them with nobody. Default: "shared".',
+      }),
+    ),
+    isolation: Type.Optional(
+      Type.Enum(['thread', 'call'], {
+        description:
+          '"call": every call of a code tool runs in a fresh thread, so that nothing of it is left for the next one. Default: "thread".',
+      }),
     ),
   },
   { ...strict, title: 'tenant.json' },

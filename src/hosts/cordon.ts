@@ -175,6 +175,10 @@ function pidOf(link: HostLink): { pid?: number } {
 
 function sameLimits(a: PoolLimits, b: PoolLimits): boolean {
   return (
-    a.threads === b.threads && a.heapMb === b.heapMb && a.resultBytes === b.resultBytes && a.logLinesPerCall === b.logLinesPerCall
+    a.threads === b.threads &&
+    a.isolation === b.isolation &&
+    a.heapMb === b.heapMb &&
+    a.resultBytes === b.resultBytes &&
+    a.logLinesPerCall === b.logLinesPerCall
   );
 }

@@ -87,14 +87,14 @@ class HostProcesses implements Hosts {
 
   #lazy(
     kind: PoolKind,
-    spec: { readonly cordon: string; readonly limits: Limits },
+    spec: { readonly cordon: string; readonly limits: Limits; readonly isolation?: 'thread' | 'call' },
     assignment: { tenant: string; bundle: string; vars: Record<string, unknown> },
     load: () => Promise<Uint8Array> | Uint8Array,
   ): LazyPool {
     const lazy: LazyPool = new LazyPool({
       assignment,
       load,
-      poolLimits: poolLimits(kind, spec.limits),
+      poolLimits: { ...poolLimits(kind, spec.limits), ...(spec.isolation === 'call' ? { isolation: 'call' } : {}) },
       idleMs: spec.limits.idleMs,
       cordon: () => this.#cordon(spec.cordon, kind),
       report: (report) => this.#options.onPool?.(report),

@@ -38,6 +38,8 @@ export interface ToolsPoolSpec {
   readonly bundle: string;
   readonly vars: Record<string, unknown>;
   readonly limits: Limits;
+  /** `call`: a fresh thread for each call. Default `thread`. */
+  readonly isolation?: 'thread' | 'call';
   script(): Promise<Uint8Array>;
 }
 export interface EgressPoolSpec {

@@ -49,6 +49,8 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
     ...permissions(kind, options.nodeMajor, entry.hostReads),
     // For the main thread, which runs only our code; the threads' own flags leave it out.
     '--allow-worker',
+    // Node would hand out freed memory as it is, and a thread of another tenant may have freed it.
+    '--zero-fill-buffers',
     '--disable-warning=PERM0006',
     entry.hostEntry,
     JSON.stringify(start),

@@ -185,8 +185,9 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   function perform(call: Call, args: Uint8Array, progress: OperationCall['progress']): Promise<Ended> {
     const { toolset } = call.root;
     if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding, args);
-    if (toolset.code === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });
-    return runCode(call, toolset.code, args, runPorts(progress));
+    const pool = call.spec.isolation === 'call' ? toolset.codePerCall : toolset.code;
+    if (pool === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });
+    return runCode(call, pool, args, runPorts(progress));
   }
 
   function runPorts(progress: OperationCall['progress']): RunPorts {

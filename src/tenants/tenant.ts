@@ -9,7 +9,7 @@ import type { Problem } from '../shared/problem.ts';
 export type { Problem };
 
 /** What can be run of a toolset, as policy, limits and records need it. */
-export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeoutMs' | 'connections' | 'binding'> {
+export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeoutMs' | 'connections' | 'binding' | 'isolation'> {
   /** May be repeated without harm. */
   readonly repeatable: boolean;
 }
@@ -58,6 +58,8 @@ export interface Toolset {
   readonly resources: ResourceIndex;
   /** Absent where the tenant has no code tools / no declared tools and no connections. */
   readonly code: ToolsPool | undefined;
+  /** For what wants a fresh realm for each call. */
+  readonly codePerCall: ToolsPool | undefined;
   readonly egress: EgressPool | undefined;
 }
 

@@ -607,6 +607,15 @@ t.test('what a thread sees of the machine', async (t) => {
   t.ok(fds < 40, `${fds} descriptors`);
 });
 
+t.test('memory is zeroed before a thread gets it', async (t) => {
+  const { tools } = world(t);
+  const first = tools();
+  await json(first, 'dirty_memory');
+  t.same(await json(first, 'find_memory'), { dirty: 0 });
+  await json(tools('globex'), 'echo');
+  t.same(await json(tools('globex'), 'find_memory'), { dirty: 0 });
+});
+
 t.test('idle pools hold no thread', async (t) => {
   const { tools, pools, pid, events } = world(t, { hostIdleMs: 500 });
   const pool = tools('acme', { idleMs: 150 });

@@ -37,6 +37,15 @@ export class HostCall {
     return this.frame.call;
   }
 
+  /** The request of a client that it belongs to. */
+  get request(): string {
+    return this.frame.t === 'call' ? this.frame.context.requestId : '';
+  }
+
+  get nested(): boolean {
+    return this.frame.t === 'call' && this.frame.context.depth > 0;
+  }
+
   /** The frame that ends the call without a result. A request of an egress thread that was lost may have been sent. */
   failed(why: Failure): FromHost {
     const call = this.id;

@@ -66,7 +66,7 @@ export class HostPool {
       return;
     }
     call.body = body;
-    const slot = this.#idlest();
+    const slot = this.#slotFor(call);
     if (slot === undefined) this.#waiting.add(call);
     else this.#run(slot, call);
   }
@@ -94,6 +94,8 @@ export class HostPool {
     call.body = undefined;
     call.slot?.calls.delete(call.id);
     call.slot?.bodies.delete(call.id);
+    // Whatever the call has left behind, timers and all, ends with its thread; the next one is ready or on its way.
+    if (this.#limits.isolation === 'call' && (!call.nested || call.slot?.calls.size === 0)) call.slot?.terminate();
     if (this.#closing && this.#calls.size === 0) void this.#destroy();
   }
 
@@ -135,8 +137,10 @@ export class HostPool {
     }
     slot.state = 'ready';
     this.#opened('assigned');
-    for (const call of this.#waiting) this.#run(this.#idlest() ?? slot, call);
-    this.#waiting.clear();
+    for (const call of this.#waiting) {
+      const free = this.#slotFor(call);
+      if (free !== undefined && this.#waiting.delete(call)) this.#run(free, call);
+    }
   }
 
   #opened(as: 'spare' | 'assigned'): void {
@@ -145,11 +149,15 @@ export class HostPool {
     this.#link.say({ t: 'opened', pool: this.#id, readyMs: Math.round(10 * (performance.now() - this.#startedAt)) / 10 });
   }
 
-  #idlest(): ThreadSlot | undefined {
+  /** The least busy thread; with a thread per call an unused one, or for a nested call the one of the request it belongs to. */
+  #slotFor(call: HostCall): ThreadSlot | undefined {
     let best: ThreadSlot | undefined;
     for (const slot of this.#threads.slots) {
       if (slot.state !== 'ready' || slot.terminating) continue;
-      if (best === undefined || slot.calls.size < best.calls.size) best = slot;
+      if (this.#limits.isolation === 'call') {
+        if (slot.request === undefined) best ??= slot;
+        else if (call.nested && slot.request === call.request) return slot;
+      } else if (best === undefined || slot.calls.size < best.calls.size) best = slot;
     }
     return best;
   }
@@ -158,6 +166,7 @@ export class HostPool {
     const body = call.body ?? new Uint8Array(0);
     call.body = undefined;
     call.slot = slot;
+    slot.request ??= call.request;
     slot.calls.set(call.id, call);
     const transfer = body.byteLength < TRANSFER_FROM_BYTES ? [] : [body.buffer as ArrayBuffer];
     this.#threads.run(slot, taskOf(call, body), transfer).then(

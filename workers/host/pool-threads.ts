@@ -44,14 +44,15 @@ export class PoolThreads {
 
   constructor(start: HostStart, limits: PoolLimits, events: ThreadEvents) {
     this.#events = events;
-    this.#wanted = limits.threads;
+    // With a thread per call, one is made ready while the others work.
+    this.#wanted = limits.isolation === 'call' ? limits.threads + 1 : limits.threads;
     const data: ThreadData = { kind: start.kind, limits };
     this.#pool = new Piscina({
       filename: start.threadEntry,
       name: 'run',
       // Equal: with fewer at least than at most, a killed thread is not replaced while another is busy.
-      minThreads: limits.threads,
-      maxThreads: limits.threads,
+      minThreads: this.#wanted,
+      maxThreads: this.#wanted,
       concurrentTasksPerWorker: TASKS_PER_THREAD,
       idleTimeout: Number.POSITIVE_INFINITY,
       // The other modes stop the event loop of a thread between tasks, its sockets and timers with it.

@@ -15,6 +15,8 @@ export class ThreadSlot {
   /** Piscina has it among those that may be given tasks. */
   listed = false;
   terminating = false;
+  /** Of its first call: with a thread per call, it serves no other request. */
+  request: string | undefined;
   readonly calls = new Map<number, HostCall>();
   /** Bodies that were transferred ahead of the results that they belong to. */
   readonly bodies = new Map<number, Uint8Array>();

@@ -79,6 +79,8 @@ export interface BundleParts {
   readonly tools: readonly LoadedTool[];
   readonly prompts: readonly LoadedPrompt[];
   readonly resources: readonly LoadedResource[];
+  /** Files whose toolset wants a fresh realm for each call. */
+  readonly perCall: ReadonlySet<string>;
 }
 
 export class Bundle {
@@ -128,11 +130,13 @@ export function loadBundle({ tenant, bundle, vars }: Assignment, script: string,
     tools: new Array<LoadedTool>(),
     prompts: new Array<LoadedPrompt>(),
     resources: new Array<LoadedResource>(),
+    perCall: new Set<string>(),
   };
   for (const { file, toolset } of exported as { file: string; toolset: unknown }[]) {
     if (!isToolset(toolset)) throw new TypeError(`${file}: the default export must be defineToolset({ … }).`);
     const { instructions, tools = {}, prompts = {}, resources = {} } = toolset;
     if (instructions !== undefined) parts.instructions.push(instructions);
+    if (toolset.isolation === 'call') parts.perCall.add(file);
     for (const [name, definition] of Object.entries(tools)) parts.tools.push(new LoadedTool(name, file, definition));
     for (const [name, definition] of Object.entries(prompts)) parts.prompts.push(new LoadedPrompt(name, file, definition));
     for (const [name, definition] of Object.entries(resources)) parts.resources.push(new LoadedResource(name, file, definition));
@@ -145,6 +149,7 @@ function byName<T extends Runnable>(all: readonly T[]): ReadonlyMap<string, T> {
 }
 
 interface ToolsetLike {
+  readonly isolation?: string;
   readonly instructions?: string;
   readonly tools?: Record<string, Definition>;
   readonly prompts?: Record<string, PromptLike>;

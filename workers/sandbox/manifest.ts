@@ -8,12 +8,13 @@ import type { LoadedResource } from './loaded-resource.ts';
 
 /** @throws Error that names the tool whose schema cannot be compiled or is not JSON. */
 export function manifestOf(bundle: Bundle): string {
-  const { instructions, tools, prompts, resources } = bundle.parts;
+  const { instructions, tools, prompts, resources, perCall } = bundle.parts;
+  const isolated = <T extends { file: string }>(one: T): T => (perCall.has(one.file) ? { ...one, isolation: 'call' } : one);
   const manifest: Manifest = {
     ...(instructions.length === 0 ? {} : { instructions: instructions.join('\n\n') }),
-    tools: tools.map(toolManifest),
-    prompts: prompts.map(promptManifest),
-    resources: resources.map(resourceManifest),
+    tools: tools.map((tool) => isolated(toolManifest(tool))),
+    prompts: prompts.map((prompt) => isolated(promptManifest(prompt))),
+    resources: resources.map((resource) => isolated(resourceManifest(resource))),
   };
   return JSON.stringify(manifest);
 }

@@ -1,4 +1,4 @@
-// A toolset that can be served: what is known of it, and its two pools, opened at the first call.
+// A toolset that can be served: what is known of it, and its pools, opened at the first call.
 // Not responsible for loading (`loader`) or for when it ends (`registry`).
 // Invariant: immutable but for its pools; without a call it holds neither tools nor pools.
 import type { EgressTools } from '../../boundary/egress.ts';
@@ -17,6 +17,7 @@ export class LiveToolset implements Toolset {
   readonly #hosts: Hosts;
   readonly #cache: BundleCache;
   #code: ToolsPool | undefined;
+  #codePerCall: ToolsPool | undefined;
   #egress: EgressPool | undefined;
 
   constructor(index: BundleIndex, config: CompiledTenant, hosts: Hosts, cache: BundleCache) {
@@ -42,18 +43,11 @@ export class LiveToolset implements Toolset {
   }
 
   get code(): ToolsPool | undefined {
-    const script = this.#script;
-    if (script === undefined) return undefined;
-    const { id, cordon, vars, limits } = this.#config;
-    this.#code ??= this.#hosts.toolsPool({
-      tenant: id,
-      cordon,
-      bundle: script,
-      vars,
-      limits,
-      script: () => this.#cache.script(id, script),
-    });
-    return this.#code;
+    return this.#config.isolation === 'call' ? this.codePerCall : (this.#code ??= this.#pool('thread'));
+  }
+
+  get codePerCall(): ToolsPool | undefined {
+    return (this.#codePerCall ??= this.#pool('call'));
   }
 
   get egress(): EgressPool | undefined {
@@ -64,7 +58,15 @@ export class LiveToolset implements Toolset {
   }
 
   async close(drainMs: number): Promise<void> {
-    await Promise.all([this.#code?.close(drainMs), this.#egress?.close(drainMs)]);
+    await Promise.all([this.#code?.close(drainMs), this.#codePerCall?.close(drainMs), this.#egress?.close(drainMs)]);
+  }
+
+  #pool(isolation: CompiledTenant['isolation']): ToolsPool | undefined {
+    const script = this.#script;
+    if (script === undefined) return undefined;
+    const { id, cordon, vars, limits } = this.#config;
+    const spec = { tenant: id, cordon, bundle: script, vars, limits, isolation };
+    return this.#hosts.toolsPool({ ...spec, script: () => this.#cache.script(id, script) });
   }
 
   #egressTools(): Uint8Array {

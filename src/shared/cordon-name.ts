@@ -1,0 +1,7 @@
+// Names of cordons that no configuration can write, so that hosts of one tenant are never shared by a chosen name.
+// Not responsible for starting hosts (`hosts/cordon`). Invariant: the colon is in no tenant id and in no name of tenant.json.
+
+/** Hosts of this tenant alone, by its configuration. */
+export function ownCordon(tenant: string): string {
+  return `own:${tenant}`;
+}
