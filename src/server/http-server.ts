@@ -12,6 +12,8 @@ import { Denials } from './denials.ts';
 import { Exchanges } from './exchanges.ts';
 import { guard, MAX_HEADERS } from './guard.ts';
 import { mcpRoute } from './mcp-route.ts';
+import { Browsers } from './pages/browser.ts';
+import { servePages } from './pages/scope.ts';
 import { askHolder, PortInUse } from './port-in-use.ts';
 import type { HttpServer, HttpServerOptions, HttpTimeouts } from './ports.ts';
 import { refuse } from './refusal.ts';
@@ -72,6 +74,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
   serviceRoutes(app, options, exchanges);
   mcpRoute(app, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
+  servePages(app, new Browsers(config.publicUrl?.startsWith('https:') === true), options.pages ?? []);
 
   return {
     async listen() {

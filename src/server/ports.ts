@@ -5,6 +5,7 @@ import type { CompiledServer } from '../config/compiled.ts';
 import type { McpBackend } from '../mcp/ports.ts';
 import type { LegacyLimits } from '../mcp/legacy/limits.ts';
 import type { FailureCode } from '../shared/errors.ts';
+import type { PageRoutes } from './pages/scope.ts';
 
 /** Why a caller is not let in. `reason` is for the audit, `challenge` (the `WWW-Authenticate` value) for the caller. */
 export interface AuthDenial {
@@ -68,6 +69,8 @@ export interface HttpServerOptions {
   /** A refusal stands even where this rejects. */
   readonly auditDenied: (denied: DeniedRequest) => Promise<void>;
   readonly health: () => Health;
+  /** Pages for browsers. @default none */
+  readonly pages?: readonly PageRoutes[];
   readonly cursorKey?: Uint8Array;
   readonly timeouts?: Partial<HttpTimeouts>;
   readonly legacy?: Partial<LegacyLimits>;
