@@ -123,12 +123,11 @@ void t.test('a tool that reaches for more is told what to use instead', async (t
 });
 
 void t.test('the same doors on the other Node', { skip: otherNode() ?? false }, async (t) => {
+  // Without the loaders of this run.
+  const kept = Object.entries(process.env).filter(([name]) => !/^(?:NODE_OPTIONS|NODE_V8_COVERAGE|TAP)/.test(name));
   const { status, stdout } = spawnSync('npx', ['-y', '-p', `node@${OTHER}`, 'node', fileURLToPath(import.meta.url)], {
-    // Without the loaders of this run.
-    env: {
-      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:NODE_|TAP)/.test(name))),
-      LEASEHOLD_TEST_ONE_NODE: '1',
-    },
+    env: { ...Object.fromEntries(kept), TAP: '1', LEASEHOLD_TEST_ONE_NODE: '1' },
+    stdio: ['ignore', 'pipe', 'ignore'],
     encoding: 'utf8',
     timeout: 120_000,
   });
