@@ -31,7 +31,7 @@ export async function checkEstate(
   server: CompiledServer,
   secrets: Pick<SecretStore, 'list'> = NO_SECRETS,
 ): Promise<CheckedEstate> {
-  const { estate, dataDir, limits, providers } = server;
+  const { estate, dataDir, limits, providers, auth } = server;
   const runDir = await mkdtemp(join(tmpdir(), 'leasehold-check-'));
   const hosts = createHosts({ runDir });
   const loader = new ToolsetLoader({ estate, dataDir, hosts });
@@ -40,7 +40,7 @@ export async function checkEstate(
   const problems: Problem[] = [...beside];
   try {
     for (const id of ids) {
-      const config = loadTenantConfig(estate, id, limits, providers);
+      const config = loadTenantConfig(estate, id, limits, providers, auth);
       problems.push(...config.problems);
       if (config.value === undefined) {
         tenants.push({ id, tools: [], prompts: [], resources: [] });

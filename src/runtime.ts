@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { createAuditLog } from './audit/log.ts';
 import type { createLog } from './audit/operational-log.ts';
 import { NO_TENANT } from './audit/record.ts';
-import { createAuthenticator } from './auth/authenticate.ts';
-import { scopesNeeded } from './auth/challenge.ts';
+import { createInboundAuth } from './auth/inbound-auth.ts';
 import type { CompiledServer } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
 import { connectionProblems } from './connections/connection-states.ts';
@@ -127,13 +126,18 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
     resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
   });
+  const inbound = createInboundAuth({
+    server,
+    configOf: (tenant) => registry.get(tenant)?.config,
+    baseUrl: () => url,
+    tokens: vault.tokens,
+  });
   const http = createHttpServer({
     config: server,
     version,
     backend: dispatch,
-    authenticate: createAuthenticator({ tokens: vault.tokens }),
+    ...inbound,
     tenantExists: (tenant) => registry.get(tenant) !== undefined,
-    scopeChallenge: scopesNeeded,
     auditDenied: ({ tenant = NO_TENANT, ...denied }: DeniedRequest) =>
       audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
     health: () => {

@@ -3,8 +3,8 @@
 // only the first of several, so they must be looked for in the raw headers).
 // Invariant: the header is the one place where a token is looked for; query and body are never read (RFC 9700 section 4.3.2).
 
-/** Longest header value, bytes. */
-export const AUTHORIZATION_BYTES = 4096;
+/** Longest header value, bytes: JWTs that name the groups of a subject are large. */
+export const AUTHORIZATION_BYTES = 8192;
 
 export type Bearer =
   | { readonly kind: 'none' }

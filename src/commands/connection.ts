@@ -70,7 +70,7 @@ function selector({ grant, subject, all }: { grant?: string; subject?: string; a
 }
 
 function tenantConfig({ estate: { config }, tenant }: Work): CompiledTenant {
-  const { value, problems } = loadTenantConfig(config.estate, tenant, config.limits, config.providers);
+  const { value, problems } = loadTenantConfig(config.estate, tenant, config.limits, config.providers, config.auth);
   if (value === undefined) throw new UserError(problems.map(problemLine).join('\n✗ '));
   return value;
 }
@@ -120,7 +120,9 @@ async function add({ io, estate, tenant, json }: Work, added: Addition): Promise
 function revoke(work: Work, slot: string, selects: Selector): Promise<number> {
   const { io, json, tenant } = work;
   const { config } = work.estate;
-  const known = loadTenantConfig(config.estate, tenant, config.limits, config.providers).value?.connections.get(slot);
+  const known = loadTenantConfig(config.estate, tenant, config.limits, config.providers, config.auth).value?.connections.get(
+    slot,
+  );
   const oauth = known?.type === 'oauth2' ? known.oauth : undefined;
   return withVault(config, async ({ vault }) => {
     const chosen = vault.grants

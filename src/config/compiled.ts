@@ -2,6 +2,7 @@
 // Not responsible for reading files or flags (`load`) or for their schemas (`schema`).
 // Invariant: deep-frozen; no secret in it, only names of secrets.
 import type { Limits } from '../shared/limits.ts';
+import type { CompiledAuth, CompiledRouting } from './compiled-auth.ts';
 
 export interface CompiledServer {
   /** Folder of the estate, absolute. */
@@ -22,6 +23,9 @@ export interface CompiledServer {
   /** Origins that may resolve to private addresses, chosen by the operator. */
   readonly privateOrigins: readonly string[];
   readonly providers: CompiledProviders;
+  /** Of tenants that say nothing of their own. */
+  readonly auth: CompiledAuth;
+  readonly routing: CompiledRouting;
   /** Warm spare pools kept ready. */
   readonly spares: number;
   /** Limits of tenants that set none of their own. */
@@ -115,6 +119,7 @@ export interface CompiledTenant {
   readonly name: string;
   readonly vars: { readonly [name: string]: unknown };
   readonly connections: ReadonlyMap<string, CompiledConnection>;
+  readonly auth: CompiledAuth;
   readonly limits: Limits;
   /** Name of the hosts it shares; `ownCordon` of its id where it shares none. */
   readonly cordon: string;

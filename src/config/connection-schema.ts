@@ -9,7 +9,7 @@ const MOST_ORIGINS = 100;
 
 /** What `leasehold secret set` takes as a name. */
 export const SECRET_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
-const SecretRef = Type.Object(
+export const SecretRef = Type.Object(
   {
     secret: Type.String({ pattern: SECRET_NAME_PATTERN, description: 'Name of a secret: leasehold secret set <tenant> <name>' }),
   },
@@ -24,7 +24,7 @@ const Origins = Type.Array(Type.String({ maxLength: 2048 }), {
   description: 'Where requests may go: scheme, host and port. The first one is the base of relative paths.',
 });
 /** RFC 6749, section 3.3. */
-const Scopes = Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,512}$' }), { maxItems: 100 });
+export const Scopes = Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,512}$' }), { maxItems: 100 });
 
 /** Adds no credential: a list of origins that tools may reach. */
 const NoneSchema = Type.Object({ type: Type.Literal('none'), origins: Origins }, strict);

@@ -6,7 +6,9 @@ import { resolve } from 'node:path';
 import { SERVER_OWNER } from '../shared/ids.ts';
 import { DEFAULT_LIMITS } from '../shared/limits.ts';
 import type { Loaded, Problem } from '../shared/problem.ts';
-import { compileOAuth } from './compile-oauth.ts';
+import { compileAuth, DEFAULT_AUTH } from './compile-auth.ts';
+import { type Compiled, compileOAuth } from './compile-oauth.ts';
+import { compileRouting } from './compile-routing.ts';
 import type { CompiledProvider, CompiledProviders, CompiledServer } from './compiled.ts';
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
@@ -70,8 +72,11 @@ class Compiler {
     const dataDir = resolve(this.#estate, given.dataDir ?? './.leasehold');
     const privateOrigins = this.#origins('/egress/privateOrigins', given.egress?.privateOrigins ?? []);
     const providers = this.#providers(given.providers ?? {});
+    const auth = this.#compiled('/auth', compileAuth(given.auth ?? {}, { secrets: SERVER_OWNER, shared: true }));
+    const routing = this.#compiled('/routing', compileRouting(given.routing ?? {}));
     const allowedOrigins = this.#origins('/allowedOrigins', given.allowedOrigins ?? []);
-    if (listen === undefined || this.#problems.length > 0) return failed(this.#problems);
+    if (listen === undefined || auth === undefined || routing === undefined || this.#problems.length > 0)
+      return failed(this.#problems);
     const server: CompiledServer = {
       estate: this.#estate,
       listen,
@@ -89,6 +94,8 @@ class Compiler {
       audit: { mode: given.audit?.mode ?? 'grouped' },
       privateOrigins,
       providers,
+      auth: given.auth === undefined ? DEFAULT_AUTH : auth,
+      routing,
       spares: given.spares ?? 1,
       limits: { ...DEFAULT_LIMITS, ...this.#file.limits },
       logLevel: given.logLevel ?? 'info',
@@ -105,10 +112,16 @@ class Compiler {
     const providers: Record<string, CompiledProvider> = {};
     for (const [name, options] of Object.entries(given)) {
       const compiled = compileOAuth(options, options.preset, SERVER_OWNER);
-      if ('value' in compiled) providers[name] = { ...compiled.value, tenants: options.tenants };
-      else for (const { at, reason } of compiled.faults) this.#take(`/providers/${name}${at}`, { ok: false, reason });
+      const value = this.#compiled(`/providers/${name}`, compiled);
+      if (value !== undefined) providers[name] = { ...value, tenants: options.tenants };
     }
     return providers;
+  }
+
+  #compiled<T>(pointer: string, compiled: Compiled<T>): T | undefined {
+    if ('value' in compiled) return compiled.value;
+    for (const { at, reason, hint } of compiled.faults) this.#take(`${pointer}${at}`, { ok: false, reason, hint });
+    return undefined;
   }
 
   /** A key file named in leasehold.json is relative to it, one from environment or flags to the working directory. */
@@ -141,7 +154,12 @@ class Compiler {
     const name = pointer.split('/')[1] ?? '';
     const overridden = Object.hasOwn(this.#overrides, name);
     const place = overridden ? { file: name } : { file: SERVER_FILE, ...this.#locate(pointer) };
-    this.#problems.push({ ...place, reason: `${overridden ? '' : `${pointer} `}${checked.reason}` });
+    const { reason, hint } = checked;
+    this.#problems.push({
+      ...place,
+      reason: `${overridden ? '' : `${pointer} `}${reason}`,
+      ...(hint === undefined ? {} : { hint }),
+    });
     return undefined;
   }
 }

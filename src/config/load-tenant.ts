@@ -7,8 +7,10 @@ import { ownCordon } from '../shared/cordon-name.ts';
 import { isTenantId } from '../shared/ids.ts';
 import type { Limits } from '../shared/limits.ts';
 import type { Loaded, Problem } from '../shared/problem.ts';
+import { compileAuth, DEFAULT_AUTH } from './compile-auth.ts';
 import { compileConnection } from './compile-connection.ts';
 import type { CompiledConnection, CompiledProviders, CompiledTenant } from './compiled.ts';
+import type { CompiledAuth } from './compiled-auth.ts';
 import { CONNECTION_KINDS, SLOT_PATTERN } from './connection-schema.ts';
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
@@ -65,6 +67,7 @@ export function loadTenantConfig(
   id: string,
   defaults: Limits,
   providers: CompiledProviders = NO_PROVIDERS,
+  auth: CompiledAuth = DEFAULT_AUTH,
 ): Loaded<CompiledTenant> {
   const file = `${TENANTS_FOLDER}/${id}/${TENANT_FILE}`;
   const fail = (...problems: Problem[]): Loaded<CompiledTenant> => ({ value: undefined, problems });
@@ -80,7 +83,7 @@ export function loadTenantConfig(
   if (early.length > 0) return fail(...early);
   const checked = tenantCheck.check(parsed.value, file, parsed.locate);
   if ('problems' in checked) return fail(...checked.problems);
-  return compile({ dir, id, file, defaults, providers, options: checked.value, locate: parsed.locate });
+  return compile({ dir, id, file, defaults, providers, auth, options: checked.value, locate: parsed.locate });
 }
 
 /** The real path of a tenant's folder, where it is a folder and neither it nor `tenants/` is a link. */
@@ -116,11 +119,12 @@ interface Compilation {
   readonly file: string;
   readonly defaults: Limits;
   readonly providers: CompiledProviders;
+  readonly auth: CompiledAuth;
   readonly options: TenantOptions;
   readonly locate: Locate;
 }
 
-function compile({ dir, id, file, defaults, providers, options, locate }: Compilation): Loaded<CompiledTenant> {
+function compile({ dir, id, file, defaults, providers, auth, options, locate }: Compilation): Loaded<CompiledTenant> {
   const problems: Problem[] = [];
   const connections = new Map<string, CompiledConnection>();
   for (const [slot, connection] of Object.entries(options.connections ?? {})) {
@@ -133,7 +137,16 @@ function compile({ dir, id, file, defaults, providers, options, locate }: Compil
       }
     }
   }
-  if (problems.length > 0) return { value: undefined, problems };
+  // The same object for all tenants without words of their own.
+  const compiledAuth =
+    options.auth === undefined ? { value: auth } : compileAuth(options.auth, { secrets: id, shared: false }, auth);
+  if ('faults' in compiledAuth) {
+    for (const { at, reason, hint } of compiledAuth.faults) {
+      const pointer = `/auth${at}`;
+      problems.push({ file, ...locate(pointer), reason: `${pointer} ${reason}`, ...(hint === undefined ? {} : { hint }) });
+    }
+  }
+  if (problems.length > 0 || !('value' in compiledAuth)) return { value: undefined, problems };
   const vars = options.vars ?? NO_VARS;
   for (const pointer of secretsIn(vars, '/vars')) {
     problems.push({
@@ -149,6 +162,7 @@ function compile({ dir, id, file, defaults, providers, options, locate }: Compil
     name: options.name ?? id,
     vars: deepFreeze(vars),
     connections: connections.size === 0 ? NO_CONNECTIONS : connections,
+    auth: compiledAuth.value,
     // The same object for all tenants without limits of their own: there may be thousands.
     limits: options.limits === undefined ? defaults : Object.freeze({ ...defaults, ...options.limits }),
     cordon: options.cordon === OWN_CORDON ? ownCordon(id) : (options.cordon ?? DEFAULT_CORDON),

@@ -1,7 +1,9 @@
 // Checks and normalizes the addresses of the configuration: listen addresses, public URLs, origins.
 // Not responsible for resolving names. Invariant: pure; a wrong text gives a reason, never a guess.
 
-export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string; readonly hint?: string | undefined };
 const bad = (reason: string): { ok: false; reason: string } => ({ ok: false, reason });
 
 /** `host:port`, `[ipv6]:port`, `:port` or `port` (both on 127.0.0.1). */

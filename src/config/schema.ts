@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox';
 import { AnnotationsSchema, RestBindingSchema, ToolManifestSchema } from '../boundary/manifest.ts';
 import { TENANT_ID_PATTERN, TOOL_NAME_PATTERN } from '../shared/ids.ts';
 import { LimitsSchema } from '../shared/limits.ts';
+import { AuthSchema, RoutingSchema, TenantAuthSchema } from './auth-schema.ts';
 import { ConnectionsSchema, ProvidersSchema } from './connection-schema.ts';
 
 const strict = { additionalProperties: false } as const;
@@ -52,6 +53,8 @@ export const ServerOptionsSchema = Type.Object(
       ),
     ),
     providers: Type.Optional(ProvidersSchema),
+    auth: Type.Optional(AuthSchema),
+    routing: Type.Optional(RoutingSchema),
     spares: Type.Optional(Type.Integer({ minimum: 0, maximum: 16, description: 'Warm spare pools kept ready.' })),
     logLevel: Type.Optional(LogLevel),
     watch: Type.Optional(Type.Boolean({ description: 'Whether changed tenants are loaded while the server runs.' })),
@@ -72,6 +75,7 @@ export const TenantOptionsSchema = Type.Object(
     vars: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: 'Plain settings for tools (ctx.vars), never secrets.' }),
     ),
+    auth: Type.Optional(TenantAuthSchema),
     connections: Type.Optional(ConnectionsSchema),
     limits: Type.Optional(PartialLimits),
     cordon: Type.Optional(

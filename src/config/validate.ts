@@ -76,8 +76,6 @@ function explain(error: SchemaError, schema: TSchema): Explained[] {
 function unknownKey(at: string, key: string, keys: readonly string[]): Explained {
   const meant = nearest(key, keys);
   const pointer = `${at}/${escape(key)}`;
-  const later = LATER[key];
-  if (later !== undefined && meant !== key) return { pointer, reason: 'is not available in this version', hint: later };
   return {
     pointer,
     reason: 'is not a known setting',
@@ -89,11 +87,6 @@ function unknownKey(at: string, key: string, keys: readonly string[]): Explained
         : `did you mean "${meant}"?`,
   };
 }
-
-/** Settings of the documented surface that this version cannot serve yet: said in one line instead of a guess. */
-const LATER: { readonly [key: string]: string } = {
-  auth: 'tenants are reached with tokens of `leasehold token create`',
-};
 
 /** The properties of the object schema that a schema path leads to. */
 function known(schema: TSchema, schemaPath: string): string[] {

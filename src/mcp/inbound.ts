@@ -22,4 +22,6 @@ export interface Inbound {
   readonly headers: McpHeaders;
   /** Whether the same credential would still be let in now: for streams that outlive their request. */
   readonly allowed: () => boolean | Promise<boolean>;
+  /** The `WWW-Authenticate` of a 403 that names the scopes an operation needs (RFC 6750, section 3). */
+  readonly scopeChallenge: (scopes: readonly string[]) => string;
 }

@@ -30,8 +30,6 @@ export interface ProtocolOptions {
   readonly info: ServerInfo;
   /** One string per owner of a handle (session, cursor). */
   readonly ownerKey: (principal: Principal) => string;
-  /** The `WWW-Authenticate` of a 403 that names the scopes an operation needs (RFC 6750, section 3). */
-  readonly scopeChallenge: (principal: Principal, scopes: readonly string[]) => string;
   /** At least 32 bytes, shared by all servers behind one address. @default random */
   readonly cursorKey?: Uint8Array;
   readonly legacy?: Partial<LegacyLimits>;
@@ -217,11 +215,11 @@ export class Protocol {
   }
 
   /** A failure that ends the request itself; missing scopes are named in a challenge, so that a client can step up. */
-  #protocolFailure(answer: Answer, id: string, of: Failure, { correlation, principal }: Inbound, call?: InboundCall): void {
+  #protocolFailure(answer: Answer, id: string, of: Failure, { correlation, scopeChallenge }: Inbound, call?: InboundCall): void {
     const data = call === undefined ? {} : failedData(of, correlation, call.name);
     const message = text(errorMessage(id, of, correlation, data));
     if (of.code !== 'scope_insufficient') answer.send(statusOf(of), message);
-    else answer.send(403, message, ['www-authenticate', this.#options.scopeChallenge(principal, scopesOf(of))]);
+    else answer.send(403, message, ['www-authenticate', scopeChallenge(scopesOf(of))]);
   }
 }
 

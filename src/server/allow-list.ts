@@ -1,6 +1,8 @@
 // Which Host and Origin values this server answers to (DNS rebinding, CSRF from web pages).
 // Not responsible for refusing (`guard`). Invariant: matched as text in lower case, never resolved; a name that is not listed is foreign.
 import { isIP } from 'node:net';
+import { tenantInHost } from '../auth/resource.ts';
+import { isTenantId } from '../shared/ids.ts';
 import type { HttpServerOptions } from './ports.ts';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
@@ -14,8 +16,10 @@ export class AllowList {
   /** Named without a port: any port will do. */
   readonly #names = new Set<string>();
   readonly #origins = new Set<string>();
+  readonly #tenants: HttpServerOptions['config']['routing']['host'];
 
   constructor(config: HttpServerOptions['config'], port: number) {
+    this.#tenants = config.routing.host;
     const suffixes = port === 80 ? ['', ':80'] : [`:${port}`];
     for (const name of [...LOOPBACK, bracketed(config.listen.host.toLowerCase())]) {
       for (const suffix of suffixes) this.#hosts.add(name + suffix);
@@ -35,6 +39,10 @@ export class AllowList {
     if (value === undefined) return false;
     const host = value.toLowerCase();
     if (this.#hosts.has(host) || this.#names.has(host.replace(/:\d+$/, ''))) return true;
+    if (this.#tenants !== undefined) {
+      const tenant = tenantInHost(value.replace(/:\d+$/, ''), this.#tenants);
+      if (tenant !== undefined && isTenantId(tenant)) return true;
+    }
     if (local.address === undefined) return false;
     const own = bracketed(local.address.replace(/^::ffff:(?=\d)/, ''));
     return host === `${own}:${local.port}` || (local.port === 80 && host === own);

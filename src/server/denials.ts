@@ -4,7 +4,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Failure, failure } from '../shared/errors.ts';
 import { isTenantId } from '../shared/ids.ts';
-import type { AuthDenial, HttpServerOptions } from './ports.ts';
+import type { Where } from '../auth/discovery.ts';
+import type { AuthDenial } from '../auth/verdict.ts';
+import type { HttpServerOptions } from './ports.ts';
 import { refuse } from './refusal.ts';
 
 const TENANT_PATH = /^\/t\/([^/?]+)\//;
@@ -16,9 +18,15 @@ export class Denials {
     this.#options = options;
   }
 
-  async credential(request: FastifyRequest, reply: FastifyReply, tenant: string, denial: AuthDenial): Promise<void> {
-    await this.#audit(request, tenant, denial);
-    refuse(reply, failure(denial.code), request.correlation, { 'www-authenticate': denial.challenge });
+  async credential(request: FastifyRequest, reply: FastifyReply, where: Where, denial: AuthDenial): Promise<void> {
+    await this.#audit(request, where.tenant ?? '', denial);
+    refuse(reply, failure(denial.code), request.correlation, this.#headers(where, denial));
+  }
+
+  #headers(where: Where, denial: AuthDenial): Record<string, string> {
+    if (denial.code === 'auth_unavailable') return { 'retry-after': '1' };
+    const challenge = this.#options.discovery.challenge(where, denial);
+    return challenge === undefined ? {} : { 'www-authenticate': challenge };
   }
 
   /** A refusal by the guard: Host, Origin, headers. */

@@ -20,12 +20,12 @@ const ONCE: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
-/** The name of a header that stands twice and must not; every `Mcp-*` counts. */
-export function duplicateHeader(raw: readonly string[]): string | undefined {
+/** The name of a header that stands twice and must not; every `Mcp-*` counts, and the one that may name the tenant. */
+export function duplicateHeader(raw: readonly string[], tenantHeader: string | undefined): string | undefined {
   let seen: string[] | undefined;
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
-    if (!ONCE.has(name) && !name.startsWith('mcp-')) continue;
+    if (!ONCE.has(name) && !name.startsWith('mcp-') && name !== tenantHeader) continue;
     if (seen === undefined) seen = [name];
     else if (seen.includes(name)) return name;
     else seen.push(name);
@@ -33,12 +33,12 @@ export function duplicateHeader(raw: readonly string[]): string | undefined {
   return undefined;
 }
 
-export function guard(request: IncomingMessage, allowed: AllowList): Failure | undefined {
+export function guard(request: IncomingMessage, allowed: AllowList, tenantHeader?: string): Failure | undefined {
   const { headers, rawHeaders, socket } = request;
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     return failure('request_invalid', { message: `A request has at most ${MAX_HEADERS} headers.` });
   }
-  const twice = duplicateHeader(rawHeaders);
+  const twice = duplicateHeader(rawHeaders, tenantHeader);
   if (twice !== undefined) return failure('header_duplicate', { reason: twice });
   if (!allowed.host(headers.host, { address: socket.localAddress, port: socket.localPort })) return failure('host_forbidden');
   if (!allowed.origin(headers.origin)) return failure('origin_forbidden');

@@ -14,6 +14,7 @@ import { guard, MAX_HEADERS } from './guard.ts';
 import { mcpRoute } from './mcp-route.ts';
 import { Browsers } from './pages/browser.ts';
 import { servePages } from './pages/scope.ts';
+import { metadataRoutes } from './metadata-routes.ts';
 import { askHolder, PortInUse } from './port-in-use.ts';
 import type { HttpServer, HttpServerOptions, HttpTimeouts } from './ports.ts';
 import { refuse } from './refusal.ts';
@@ -47,7 +48,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     backend: options.backend,
     info: { name: 'leasehold', title: 'Leasehold', version: options.version },
     ownerKey,
-    scopeChallenge: (principal, scopes) => options.scopeChallenge(principal.tenant, scopes),
     ...(options.cursorKey === undefined ? {} : { cursorKey: options.cursorKey }),
     ...(options.legacy === undefined ? {} : { legacy: options.legacy }),
   });
@@ -58,9 +58,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   app.decorateRequest('correlation', '');
   app.decorateRequest('principal', undefined);
+  app.decorateRequest('where', undefined);
   app.addHook('onRequest', (request, reply, next) => {
     request.correlation = newCorrelationId();
-    const refused = guard(request.raw, allowed);
+    const refused = guard(request.raw, allowed, config.routing.header);
     if (refused === undefined) next();
     else void denials.edge(request, reply, refused);
   });
@@ -73,6 +74,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     refuse(reply, failure(code), request.correlation);
   });
   serviceRoutes(app, options, exchanges);
+  metadataRoutes(app, options);
   mcpRoute(app, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
   servePages(app, new Browsers(config.publicUrl?.startsWith('https:') === true), options.pages ?? []);
 

@@ -3,31 +3,34 @@
 // Invariant: the tenant is the one that the credential was verified for; an unknown tenant and a foreign token look alike;
 // whatever goes wrong in here is a refusal.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { tokenRefused } from '../auth/challenge.ts';
+import type { Where } from '../auth/discovery.ts';
 import type { Principal } from '../auth/principal.ts';
+import { type AuthDenial, isDenial, tokenRefused, type Verdict } from '../auth/verdict.ts';
 import type { Answer } from '../mcp/answer.ts';
 import type { Inbound } from '../mcp/inbound.ts';
 import type { Protocol } from '../mcp/protocol.ts';
 import { failure } from '../shared/errors.ts';
-import { candidate, disagreement } from '../tenants/resolve.ts';
+import { disagreement } from '../tenants/resolve.ts';
 import { accepts } from './accept.ts';
 import type { Denials } from './denials.ts';
 import type { Exchanges } from './exchanges.ts';
 import { HttpAnswer } from './http-answer.ts';
-import { type AuthDenial, type HttpServerOptions, isDenial } from './ports.ts';
+import { endpointPaths, NameReader } from './names.ts';
+import type { HttpServerOptions } from './ports.ts';
 import { refuse } from './refusal.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     correlation: string;
     principal: Principal | undefined;
+    /** The endpoint that it went to, and the tenant that it names. */
+    where: Where | undefined;
   }
 }
-
-interface Params {
-  tenant: string;
-}
-type McpRequest = FastifyRequest<{ Params: Params; Body: Buffer | undefined }>;
+type McpRequest = FastifyRequest<{ Body: Buffer | undefined }>;
+/** Only in the shared endpoint's audit: there is no tenant to tell of. */
+const NOBODY: AuthDenial = { code: 'unauthenticated', reason: 'there is no bearer token' };
+const NOWHERE = tokenRefused('nothing in the request names a tenant');
 
 export interface McpRoutePorts {
   readonly options: HttpServerOptions;
@@ -38,51 +41,57 @@ export interface McpRoutePorts {
 }
 
 const NOTHING = Buffer.alloc(0);
-const FAILED = 'authentication failed with an error';
-
-/** As every other refusal of a token looks from outside. */
-function refusal(tenant: string, reason: string): AuthDenial {
-  return { code: 'token_invalid', reason, challenge: tokenRefused(tenant) };
-}
+const FAILED = tokenRefused('authentication failed with an error');
 
 /** What a verified caller must be besides, whatever the authenticator said. */
 function misplaced(principal: Principal, tenant: string, exists: (tenant: string) => boolean): AuthDenial | undefined {
   const reason = disagreement(tenant, principal);
-  if (reason !== undefined) return refusal(tenant, reason);
-  return exists(tenant) ? undefined : refusal(tenant, 'the token outlived its tenant');
+  if (reason !== undefined) return tokenRefused(reason);
+  return exists(tenant) ? undefined : tokenRefused('the token outlived its tenant');
 }
 
 export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   const { denials, exchanges, options, protocol, stallMs } = ports;
+  const { routing } = options.config;
+  const reader = new NameReader(routing, options.tenantHint);
 
   /** Runs before the body is read. */
   function admit(request: McpRequest, reply: FastifyReply, next: () => void): void {
-    const { tenant } = request.params;
-    // The router decodes %xx; a tenant id is matched as sent.
-    if (candidate({ path: tenant }) === undefined || !request.url.startsWith(`/t/${tenant}/mcp`)) {
-      refuse(reply, failure('not_found'), request.correlation);
+    const { where, named } = reader.read(request);
+    request.where = where;
+    if (named.kind === 'refused') {
+      // A path that cannot be a tenant's is no endpoint.
+      if (where.place === 'path' && where.tenant === '') refuse(reply, failure('not_found'), request.correlation);
+      else void denials.credential(request, reply, where, { code: 'tenant_mismatch', reason: named.reason });
       return;
     }
     if (exchanges.draining) {
       refuse(reply, failure('draining'), request.correlation, { connection: 'close', 'retry-after': '1' });
       return;
     }
-    let verdict: Principal | AuthDenial | Promise<Principal | AuthDenial>;
-    try {
-      verdict = options.authenticate(request.headers.authorization, tenant);
-    } catch {
-      verdict = refusal(tenant, FAILED);
+    const { authorization } = request.headers;
+    if (named.kind === 'none') {
+      void denials.credential(request, reply, where, authorization === undefined ? NOBODY : NOWHERE);
+      return;
     }
-    if (verdict instanceof Promise)
-      void verdict.catch(() => refusal(tenant, FAILED)).then((settled) => settle(request, reply, settled, next));
-    else settle(request, reply, verdict, next);
+    const verdict = verify(authorization, named.tenant);
+    if (verdict instanceof Promise) void verdict.then((settled) => settle(request, reply, named.tenant, settled, next));
+    else settle(request, reply, named.tenant, verdict, next);
   }
 
-  function settle(request: McpRequest, reply: FastifyReply, verdict: Principal | AuthDenial, next: () => void): void {
-    const { tenant } = request.params;
+  function verify(authorization: string | undefined, tenant: string): Verdict | Promise<Verdict> {
+    try {
+      const verdict = options.authenticate(authorization, tenant);
+      return verdict instanceof Promise ? verdict.catch(() => FAILED) : verdict;
+    } catch {
+      return FAILED;
+    }
+  }
+
+  function settle(request: McpRequest, reply: FastifyReply, tenant: string, verdict: Verdict, next: () => void): void {
     const denial = isDenial(verdict) ? verdict : misplaced(verdict, tenant, options.tenantExists);
     if (denial !== undefined) {
-      void denials.credential(request, reply, tenant, denial);
+      void denials.credential(request, reply, { place: request.where?.place ?? 'shared', tenant }, denial);
       return;
     }
     request.principal = verdict as Principal;
@@ -90,7 +99,7 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   }
 
   function take(request: McpRequest, reply: FastifyReply, act: (inbound: Inbound, answer: Answer) => void): void {
-    const { principal, correlation, headers } = request;
+    const { principal, correlation, headers, where } = request;
     const accepted = accepts(headers.accept);
     if (principal === undefined) refuse(reply, failure('unauthenticated'), correlation);
     else if (!accepted.json && !accepted.stream) refuse(reply, failure('not_acceptable'), correlation);
@@ -98,7 +107,14 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
       reply.hijack();
       const answer = new HttpAnswer(reply.raw, correlation, accepted, exchanges, stallMs);
       act(
-        { principal, correlation, headers: mcpHeaders(request), allowed: () => allowed(headers.authorization, principal) },
+        {
+          principal,
+          correlation,
+          headers: mcpHeaders(request),
+          allowed: () => allowed(headers.authorization, principal),
+          scopeChallenge: (scopes) =>
+            options.discovery.stepUp({ place: where?.place ?? 'shared', tenant: principal.tenant }, scopes),
+        },
         answer,
       );
     }
@@ -106,29 +122,26 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
 
   /** The same answer as at the start, for the same subject. */
   function allowed(authorization: string | undefined, { issuer, subject, tenant }: Principal): boolean | Promise<boolean> {
-    const same = (verdict: Principal | AuthDenial): boolean =>
+    const same = (verdict: Verdict): boolean =>
       !isDenial(verdict) &&
       verdict.subject === subject &&
       verdict.issuer === issuer &&
       misplaced(verdict, tenant, options.tenantExists) === undefined;
-    try {
-      const verdict = options.authenticate(authorization, tenant);
-      return verdict instanceof Promise ? verdict.then(same, () => false) : same(verdict);
-    } catch {
-      return false;
-    }
+    const verdict = verify(authorization, tenant);
+    return verdict instanceof Promise ? verdict.then(same) : same(verdict);
   }
 
-  const url = '/t/:tenant/mcp';
-  app.post<{ Params: Params; Body: Buffer | undefined }>(url, { onRequest: admit }, (request, reply) =>
-    take(request, reply, (inbound, answer) => protocol.post(inbound, request.body ?? NOTHING, answer)),
-  );
-  app.get<{ Params: Params; Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
-    take(request, reply, (inbound, answer) => protocol.get(inbound, answer)),
-  );
-  app.delete<{ Params: Params; Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
-    take(request, reply, (inbound, answer) => protocol.delete(inbound, answer)),
-  );
+  for (const url of endpointPaths(routing)) {
+    app.post<{ Body: Buffer | undefined }>(url, { onRequest: admit }, (request, reply) =>
+      take(request, reply, (inbound, answer) => protocol.post(inbound, request.body ?? NOTHING, answer)),
+    );
+    app.get<{ Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
+      take(request, reply, (inbound, answer) => protocol.get(inbound, answer)),
+    );
+    app.delete<{ Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
+      take(request, reply, (inbound, answer) => protocol.delete(inbound, answer)),
+    );
+  }
 }
 
 function mcpHeaders({ headers }: McpRequest): Inbound['headers'] {

@@ -1,21 +1,12 @@
 // What the HTTP edge needs from the rest of the server, handed to it by the composition root.
 // Not responsible for anything running: types only.
-import type { Principal } from '../auth/principal.ts';
+import type { Discovery } from '../auth/discovery.ts';
+import type { Verdict } from '../auth/verdict.ts';
 import type { CompiledServer } from '../config/compiled.ts';
 import type { McpBackend } from '../mcp/ports.ts';
 import type { LegacyLimits } from '../mcp/legacy/limits.ts';
 import type { FailureCode } from '../shared/errors.ts';
 import type { PageRoutes } from './pages/scope.ts';
-
-/** Why a caller is not let in. `reason` is for the audit, `challenge` (the `WWW-Authenticate` value) for the caller. */
-export interface AuthDenial {
-  readonly code: FailureCode;
-  readonly reason: string;
-  readonly challenge: string;
-}
-export function isDenial(verdict: Principal | AuthDenial): verdict is AuthDenial {
-  return 'challenge' in verdict;
-}
 
 /** A refusal of the edge, for the audit. */
 export interface DeniedRequest {
@@ -53,19 +44,18 @@ export interface HttpTimeouts {
 export interface HttpServerOptions {
   readonly config: Pick<
     CompiledServer,
-    'listen' | 'publicUrl' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies' | 'bodyBytes' | 'estate'
+    'listen' | 'publicUrl' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies' | 'bodyBytes' | 'estate' | 'routing'
   >;
   /** Of this package. */
   readonly version: string;
   readonly backend: McpBackend;
   /** Verifies a credential for exactly this tenant. Where it throws, the caller is refused. */
-  readonly authenticate: (
-    authorization: string | undefined,
-    tenant: string,
-  ) => Principal | AuthDenial | Promise<Principal | AuthDenial>;
+  readonly authenticate: (authorization: string | undefined, tenant: string) => Verdict | Promise<Verdict>;
+  /** What a token says of its tenant, unverified: only where the operator lets tokens name it. */
+  readonly tenantHint: (authorization: string | undefined) => string | undefined;
+  /** How a client finds out how it may call. */
+  readonly discovery: Discovery;
   readonly tenantExists: (tenant: string) => boolean;
-  /** The `WWW-Authenticate` of a 403 that names missing scopes. */
-  readonly scopeChallenge: (tenant: string, scopes: readonly string[]) => string;
   /** A refusal stands even where this rejects. */
   readonly auditDenied: (denied: DeniedRequest) => Promise<void>;
   readonly health: () => Health;

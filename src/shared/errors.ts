@@ -52,6 +52,8 @@ export const FAILURES = {
   // who the client is
   unauthenticated: row('credential', 401, 40100, 'none', 'Authentication is required.'),
   token_invalid: row('credential', 401, 40101, 'none', 'The access token is not valid here.'),
+  auth_unavailable: row('transient', 503, 50310, 'retry', 'The access token cannot be checked now.'),
+  too_many_requests: row('limit', 429, 42900, 'retry', 'There were too many requests.'),
   scope_insufficient: row('credential', 403, 40301, 'none', 'The access token lacks a scope that this needs.'),
   tenant_mismatch: row('isolation', 403, 40302, 'none', 'The request does not agree on its tenant.'),
   host_forbidden: row('isolation', 403, 40303, 'none', 'This Host is not served here.'),

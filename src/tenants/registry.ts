@@ -164,8 +164,8 @@ class Tenants implements Registry {
   }
 
   #config(id: string) {
-    const { estate, limits, providers } = this.#options.server;
-    const loaded = loadTenantConfig(estate, id, limits, providers);
+    const { estate, limits, providers, auth } = this.#options.server;
+    const loaded = loadTenantConfig(estate, id, limits, providers, auth);
     const more = loaded.value === undefined ? [] : (this.#options.problemsOf?.(loaded.value) ?? []);
     return more.length === 0 ? loaded : { ...loaded, problems: [...loaded.problems, ...more] };
   }

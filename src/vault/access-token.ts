@@ -22,11 +22,14 @@ export interface TokenGrant {
   readonly scopes: readonly string[];
   /** Epoch milliseconds. */
   readonly now: number;
+  /** Epoch milliseconds. Absent: it does not end by itself. */
+  readonly expiresAt?: number | undefined;
 }
 
 function recordOf(grant: TokenGrant): TokenRecord {
-  const { tenant, subject, scopes, now } = grant;
-  return { id: newCorrelationId(now), tenant, subject, scopes, createdAt: now, revokedAt: undefined };
+  const { tenant, subject, scopes, now, expiresAt } = grant;
+  const id = newCorrelationId(now);
+  return { id, tenant, subject, scopes, createdAt: now, revokedAt: undefined, expiresAt, lastUsedAt: undefined };
 }
 
 /** Mints and stores a token. The text is returned here and nowhere else. */

@@ -54,6 +54,8 @@ const MIGRATIONS: readonly string[] = [
      tenant TEXT NOT NULL, slot BLOB NOT NULL, connection TEXT NOT NULL, credential TEXT NOT NULL, failures INTEGER NOT NULL,
      until INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, slot)
    ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE tokens ADD COLUMN expires_at INTEGER;
+   ALTER TABLE tokens ADD COLUMN last_used_at INTEGER;`,
 ];
 
 export function databasePath(dataDir: string): string {

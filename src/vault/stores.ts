@@ -11,6 +11,10 @@ export interface TokenRecord {
   /** Epoch milliseconds. */
   readonly createdAt: number;
   readonly revokedAt: number | undefined;
+  /** Not good from then on; undefined: it does not end by itself. */
+  readonly expiresAt?: number | undefined;
+  /** Of the last request with it, as of the last write: up to a minute behind. */
+  readonly lastUsedAt?: number | undefined;
 }
 
 export interface TokenStore {
@@ -18,6 +22,8 @@ export interface TokenStore {
   add(record: TokenRecord, secretHash: Uint8Array): void;
   /** By SHA-256 of the presented secret. Revoked ones are returned with `revokedAt`, so that the audit can say why. */
   find(secretHash: Uint8Array): TokenRecord | undefined;
+  /** Notes a use of what `find` gave: cheap, written later with the uses of other tokens. */
+  used(record: TokenRecord, now: number): void;
   list(tenant: string): TokenRecord[];
   revoke(tenant: string, id: string, now: number): boolean;
 }

@@ -1,7 +1,8 @@
 // Inbound bearer tokens: their hashes, and whom they stand for.
 // Not responsible for making or presenting tokens (`access-token`), nor for deciding by them (`auth/`).
 // Invariant: no token is stored, only its SHA-256; as long as nothing changed, `find` gives the same object for the same
-// hash (callers may key by it); what another process changes counts within STALE_MS.
+// hash (callers may key by it); what another process changes counts within STALE_MS; a use is noted without a write per request.
+import { transact } from './database.ts';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { ForeignChanges } from './foreign-changes.ts';
 import type { TokenRecord, TokenStore } from './stores.ts';
@@ -16,7 +17,14 @@ interface Row {
   readonly scopes: string;
   readonly created_at: number;
   readonly revoked_at: number | null;
+  readonly expires_at: number | null;
+  readonly last_used_at: number | null;
 }
+
+/** Uses closer together than this are one use. */
+const USE_MS = 60_000;
+/** From a use to its write: with those of other tokens, in one transaction. */
+const WRITE_MS = 5000;
 
 function recordOf(row: Row): TokenRecord {
   return Object.freeze({
@@ -26,6 +34,8 @@ function recordOf(row: Row): TokenRecord {
     scopes: Object.freeze(JSON.parse(row.scopes) as string[]),
     createdAt: row.created_at,
     revokedAt: row.revoked_at ?? undefined,
+    expiresAt: row.expires_at ?? undefined,
+    lastUsedAt: row.last_used_at ?? undefined,
   });
 }
 
@@ -40,10 +50,18 @@ export class SqliteTokenStore implements TokenStore {
   readonly #select: StatementSync;
   readonly #list: StatementSync;
   readonly #revoke: StatementSync;
+  readonly #use: StatementSync;
+  readonly #db: DatabaseSync;
+  /** Last noted use per record, and those that are not written yet, by id. */
+  readonly #noted = new WeakMap<TokenRecord, number>();
+  readonly #unwritten = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(db: DatabaseSync, changes: ForeignChanges) {
-    const columns = 'id, tenant, subject, scopes, created_at, revoked_at';
-    this.#insert = db.prepare(`INSERT INTO tokens (hash, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`);
+    const columns = 'id, tenant, subject, scopes, created_at, revoked_at, expires_at, last_used_at';
+    this.#db = db;
+    this.#insert = db.prepare(`INSERT INTO tokens (hash, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#use = db.prepare('UPDATE tokens SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)');
     this.#select = db.prepare(`SELECT ${columns} FROM tokens WHERE hash = ?`);
     this.#list = db.prepare(`SELECT ${columns} FROM tokens WHERE tenant = ? ORDER BY created_at, id`);
     this.#revoke = db.prepare('UPDATE tokens SET revoked_at = ? WHERE tenant = ? AND id = ? AND revoked_at IS NULL');
@@ -52,8 +70,9 @@ export class SqliteTokenStore implements TokenStore {
   }
 
   add(record: TokenRecord, secretHash: Uint8Array): void {
-    const { id, tenant, subject, scopes, createdAt, revokedAt } = record;
-    this.#insert.run(secretHash, id, tenant, subject, JSON.stringify(scopes), createdAt, revokedAt ?? null);
+    const { id, tenant, subject, scopes, createdAt, revokedAt, expiresAt, lastUsedAt } = record;
+    const times = [createdAt, revokedAt ?? null, expiresAt ?? null, lastUsedAt ?? null];
+    this.#insert.run(secretHash, id, tenant, subject, JSON.stringify(scopes), ...times);
   }
 
   find(secretHash: Uint8Array): TokenRecord | undefined {
@@ -67,6 +86,33 @@ export class SqliteTokenStore implements TokenStore {
     if (this.#cache.size >= CACHED) this.forget();
     this.#cache.set(key, record);
     return record;
+  }
+
+  used(record: TokenRecord, now: number): void {
+    if (now - (this.#noted.get(record) ?? record.lastUsedAt ?? Number.NEGATIVE_INFINITY) < USE_MS) return;
+    this.#noted.set(record, now);
+    this.#unwritten.set(record.id, now);
+    this.#timer ??= setTimeout(() => this.writeUses(), WRITE_MS).unref();
+  }
+
+  /** A busy database is tried again later: a use that is not written costs nobody anything. */
+  writeUses(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#unwritten.size === 0) return;
+    try {
+      transact(this.#db, () => {
+        for (const [id, at] of this.#unwritten) this.#use.run(at, id, at);
+      });
+      this.#unwritten.clear();
+    } catch {
+      if (this.#unwritten.size > CACHED) this.#unwritten.clear();
+      this.#timer = setTimeout(() => this.writeUses(), WRITE_MS).unref();
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
   }
 
   list(tenant: string): TokenRecord[] {

@@ -78,7 +78,11 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
           return false;
         }
       },
-      close: () => db.close(),
+      close() {
+        tokens.writeUses();
+        tokens.close();
+        db.close();
+      },
     };
   } catch (cause) {
     db.close();

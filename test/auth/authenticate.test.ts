@@ -7,20 +7,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
-import { type AuthDenial, createAuthenticator } from '../../src/auth/authenticate.ts';
+import { createAuthenticator } from '../../src/auth/authenticate.ts';
 import { AUTHORIZATION_BYTES, readBearer } from '../../src/auth/bearer.ts';
-import { credentialsNeeded, scopesNeeded, tokenRefused } from '../../src/auth/challenge.ts';
+import { type ChallengeFacts, credentialsNeeded, scopesNeeded, tokenNotValid } from '../../src/auth/challenge.ts';
+import { mintedTokens } from '../../src/auth/minted.ts';
 import { mayUse } from '../../src/auth/policy.ts';
 import type { Principal } from '../../src/auth/principal.ts';
+import type { AuthDenial, AuthTenant, Verdict } from '../../src/auth/verdict.ts';
+import { DEFAULT_AUTH } from '../../src/config/compile-auth.ts';
+import type { TokenStore } from '../../src/vault/stores.ts';
 import { createToken, hashToken } from '../../src/vault/access-token.ts';
 import { openVault } from '../../src/vault/vault.ts';
 
 const KEY = Buffer.alloc(32, 9);
-const INVALID = {
-  code: 'token_invalid',
-  challenge: 'Bearer realm="acme", error="invalid_token", error_description="The access token is not valid here."',
-};
-const NONE = { code: 'unauthenticated', challenge: 'Bearer realm="acme"' };
+const INVALID = { code: 'token_invalid' };
+const NONE = { code: 'unauthenticated' };
+
+function tenantOf(id: string): AuthTenant {
+  return { id, auth: DEFAULT_AUTH, resources: [], sharedResource: undefined, isForeignResource: () => false };
+}
+function authenticator(tokens: Pick<TokenStore, 'find' | 'used'>) {
+  const authenticate = createAuthenticator({ sources: [mintedTokens({ tokens, now: Date.now })], tenantOf });
+  return (authorization: string | undefined, tenant: string) => authenticate(authorization, tenant) as Verdict;
+}
 
 function setUp(test: Pick<typeof t, 'testdir' | 'teardown'>) {
   const dataDir = test.testdir();
@@ -28,10 +37,10 @@ function setUp(test: Pick<typeof t, 'testdir' | 'teardown'>) {
   test.teardown(() => vault.close());
   const mint = (tenant: string, scopes: readonly string[] = []) =>
     createToken(vault.tokens, { tenant, subject: `ada@${tenant}`, scopes, now: 1 });
-  return { dataDir, vault, mint, authenticate: createAuthenticator({ tokens: vault.tokens }) };
+  return { dataDir, vault, mint, authenticate: authenticator(vault.tokens) };
 }
-function outside({ code, challenge }: AuthDenial): unknown {
-  return { code, challenge };
+function outside({ code }: AuthDenial): unknown {
+  return { code };
 }
 
 // Run directly, tap would end the file after 30 s; a busy machine needs longer.
@@ -141,11 +150,11 @@ void t.test('whatever is thrown is a refusal', (t) => {
       }) as never,
   ];
   for (const find of throwing) {
-    const denial = createAuthenticator({ tokens: { find } })('Bearer abc', 'acme') as AuthDenial;
+    const denial = authenticator({ find, used: () => {} })('Bearer lh_acme_abc', 'acme') as AuthDenial;
     t.strictSame(outside(denial), INVALID);
     t.notMatch(denial.reason, /secret/);
   }
-  t.match(createAuthenticator({ tokens: { find: () => undefined } })(7 as unknown as string, 'acme'), {
+  t.match(authenticator({ find: () => undefined, used: () => {} })(7 as unknown as string, 'acme'), {
     code: /unauthenticated|token_invalid/,
   });
   t.end();
@@ -214,17 +223,22 @@ void t.test('over real HTTP: Node keeps the first of two headers, so the raw one
 });
 
 void t.test('challenges', (t) => {
-  t.equal(credentialsNeeded('acme'), 'Bearer realm="acme"');
-  t.match(tokenRefused('acme'), /^Bearer realm="acme", error="invalid_token"/);
+  const acme: ChallengeFacts = { realm: 'acme', metadata: undefined, basicScopes: [] };
+  const told: ChallengeFacts = {
+    ...acme,
+    metadata: 'https://x/.well-known/oauth-protected-resource/t/acme/mcp',
+    basicScopes: ['a', 'b'],
+  };
+  const where = ', resource_metadata="https://x/.well-known/oauth-protected-resource/t/acme/mcp"';
+  t.equal(credentialsNeeded(acme), 'Bearer realm="acme"');
+  t.equal(credentialsNeeded(told), `Bearer realm="acme", scope="a b"${where}`);
+  t.match(tokenNotValid(acme), /^Bearer realm="acme", error="invalid_token"/);
   t.equal(
-    scopesNeeded('acme', ['issues:read', 'issues:write']),
-    'Bearer realm="acme", error="insufficient_scope", scope="issues:read issues:write"',
+    scopesNeeded(told, ['issues:read', 'issues:write']),
+    `Bearer realm="acme", error="insufficient_scope", scope="issues:read issues:write"${where}`,
   );
-  for (const value of [
-    credentialsNeeded('a"\r\nX-Evil: 1\\é'),
-    scopesNeeded('acme', ['x"\r\nSet-Cookie: a', '\u0000']),
-    tokenRefused('\u202e"'),
-  ]) {
+  const evil: ChallengeFacts = { realm: 'a"\r\nX-Evil: 1\\é\u202e', metadata: 'https://x"\r\n', basicScopes: ['a"'] };
+  for (const value of [credentialsNeeded(evil), scopesNeeded(evil, ['x"\r\nSet-Cookie: a', '\u0000']), tokenNotValid(evil)]) {
     t.match(value, /^Bearer (?:[a-z_]+="[\x20\x21\x23-\x5b\x5d-\x7e]*"(?:, )?)+$/, 'nothing breaks out of its quotes');
   }
   t.end();

@@ -1,10 +1,13 @@
 // A real HTTP server of the product over the tests' backend, with two tenants and known tokens.
 // Not responsible for real tokens (auth has its own tests). Invariant: listens on a free port of 127.0.0.1 and ends with the test.
 import type { Test } from 'tap';
-import { credentialsNeeded, scopesNeeded, tokenRefused } from '../../src/auth/challenge.ts';
+import { createDiscovery } from '../../src/auth/discovery.ts';
 import type { Principal } from '../../src/auth/principal.ts';
+import { Resources } from '../../src/auth/resource.ts';
+import type { Verdict } from '../../src/auth/verdict.ts';
+import { DEFAULT_AUTH } from '../../src/config/compile-auth.ts';
 import { createHttpServer } from '../../src/server/http-server.ts';
-import type { AuthDenial, DeniedRequest, HttpServer, HttpServerOptions } from '../../src/server/ports.ts';
+import type { DeniedRequest, HttpServer, HttpServerOptions } from '../../src/server/ports.ts';
 import { TestBackend } from './mcp-backend.ts';
 
 export const TOKENS = {
@@ -25,13 +28,12 @@ const PRINCIPALS = new Map<string, Principal>(
   ]),
 );
 
-function authenticate(authorization: string | undefined, tenant: string): Principal | AuthDenial {
-  if (authorization === undefined)
-    return { code: 'unauthenticated', reason: 'no credential', challenge: credentialsNeeded(tenant) };
+function authenticate(authorization: string | undefined, tenant: string): Verdict {
+  if (authorization === undefined) return { code: 'unauthenticated', reason: 'no credential' };
   if (authorization === 'Bearer explode') throw new Error('a secret of the store');
   const principal = PRINCIPALS.get(authorization);
   if (principal?.tenant !== tenant) {
-    return { code: 'token_invalid', reason: 'unknown token', challenge: tokenRefused(tenant) };
+    return { code: 'token_invalid', reason: 'unknown token' };
   }
   return principal;
 }
@@ -53,7 +55,15 @@ export const CONFIG: HttpServerOptions['config'] = {
   trustedProxies: [],
   bodyBytes: 2_097_152,
   estate: '/srv/estate',
+  routing: { path: true, host: undefined, header: undefined, claim: false },
 };
+
+/** Of a server whose tenants have minted tokens only. */
+export const DISCOVERY = createDiscovery({
+  sources: [],
+  resources: () => new Resources('http://127.0.0.1', CONFIG.routing),
+  tenantOf: (id) => ({ id, auth: DEFAULT_AUTH, resources: [], sharedResource: undefined, isForeignResource: () => false }),
+});
 
 export async function startServer(t: Test, options: Partial<HttpServerOptions> = {}): Promise<TestServer> {
   const backend = new TestBackend();
@@ -64,7 +74,8 @@ export async function startServer(t: Test, options: Partial<HttpServerOptions> =
     backend,
     authenticate,
     tenantExists: (tenant) => tenant === 'acme' || tenant === 'globex',
-    scopeChallenge: scopesNeeded,
+    tenantHint: () => undefined,
+    discovery: DISCOVERY,
     auditDenied: (event) => {
       denied.push(event);
       return Promise.resolve();

@@ -8,7 +8,7 @@ import { createHttpServer } from '../../src/server/http-server.ts';
 import { PortInUse } from '../../src/server/port-in-use.ts';
 import { connectClient } from '../helpers/mcp-clients.ts';
 import { TestBackend } from '../helpers/mcp-backend.ts';
-import { CONFIG, startServer, TOKENS } from '../helpers/mcp-server.ts';
+import { CONFIG, startServer, TOKENS, DISCOVERY } from '../helpers/mcp-server.ts';
 import { events, init, initialize, legacy, modern, post, raw, read, rpc, type RpcMessage } from '../helpers/mcp-wire.ts';
 
 const ADA = TOKENS.acme;
@@ -360,9 +360,10 @@ await t.test('a taken port', async (t) => {
       config: { ...CONFIG, listen: { host: '127.0.0.1', port } },
       version: '1',
       backend,
-      authenticate: () => ({ code: 'unauthenticated', reason: '', challenge: 'Bearer' }),
+      authenticate: () => ({ code: 'unauthenticated', reason: '' }),
       tenantExists: () => false,
-      scopeChallenge: () => '',
+      tenantHint: () => undefined,
+      discovery: DISCOVERY,
       auditDenied: () => Promise.resolve(),
       health: () => ({ ready: true, detail: {} }),
     }).listen();

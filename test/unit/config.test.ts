@@ -88,7 +88,6 @@ t.test('wrong server settings are named with file, line, path and what was meant
     hint: 'did you mean LEASEHOLD_PUBLIC_URL?',
   });
   t.match(bad('{}', { LEASEHOLD_WATCH: 'perhaps' }).problems[0], { file: 'LEASEHOLD_WATCH', reason: /true or false/ });
-  t.match(bad('{"auth": {}}').problems[0], { reason: '/auth is not available in this version' });
   t.match(bad('{"limits": {"threads": 0}}').problems[0], { reason: /\/limits\/threads/ });
   t.match(loadServerConfig(join(t.testdirName, 'nowhere')).problems[0], { reason: 'is not a folder' });
 });

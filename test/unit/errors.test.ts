@@ -27,6 +27,8 @@ const PINNED: Record<string, readonly [cls: string, http: number, rpc: number, n
   arguments_invalid: ['input', 400, -32602, 'fix_arguments'],
   unauthenticated: ['credential', 401, 40100, 'none'],
   token_invalid: ['credential', 401, 40101, 'none'],
+  auth_unavailable: ['transient', 503, 50310, 'retry'],
+  too_many_requests: ['limit', 429, 42900, 'retry'],
   scope_insufficient: ['credential', 403, 40301, 'none'],
   tenant_mismatch: ['isolation', 403, 40302, 'none'],
   host_forbidden: ['isolation', 403, 40303, 'none'],

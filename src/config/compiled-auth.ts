@@ -1,0 +1,68 @@
+// Who may call a tenant and how a request names it, after `compile`: what `auth/` and the HTTP edge read.
+// Not responsible for files or schemas. Invariant: deep-frozen; no secret in it, only names of secrets. Tenants that say nothing of
+// their own share one object, so that what is kept for an issuer (keys, answers) is kept once.
+import type { Algorithm } from './auth-schema.ts';
+import type { SecretRef } from './compiled.ts';
+
+export type ScopesBy = { readonly [name: string]: readonly string[] };
+
+/** Where what we need to know stands in a token: a name, or the steps of a path into an object. */
+export interface CompiledClaims {
+  readonly subject: readonly string[];
+  /** Undefined: the audience alone says for which tenant a token is. */
+  readonly tenant: readonly string[] | undefined;
+  /** Undefined: `scope`, or else `scp`. */
+  readonly scopes: readonly string[] | undefined;
+  readonly roles: readonly string[];
+  readonly groups: readonly string[];
+}
+
+interface Source {
+  /** Compared as text with `iss`. */
+  readonly issuer: string;
+  /** Undefined: the addresses of the tenant's own endpoint. */
+  readonly audience: readonly string[] | undefined;
+  readonly claims: CompiledClaims;
+  readonly roleScopes: ScopesBy;
+  readonly groupScopes: ScopesBy;
+}
+
+/** An issuer of signed access tokens. */
+export interface CompiledIssuer extends Source {
+  readonly jwksUri: string | undefined;
+  readonly algorithms: readonly Algorithm[];
+  readonly typ: 'at+jwt' | 'any';
+  readonly skewMs: number;
+}
+
+/** An issuer of opaque access tokens, which it is asked about (RFC 7662). */
+export interface CompiledIntrospection extends Source {
+  readonly endpoint: string | undefined;
+  readonly clientId: string;
+  readonly clientSecret: SecretRef;
+  readonly clientAuth: 'client_secret_basic' | 'client_secret_post';
+  readonly prefix: string;
+  readonly cacheMs: number;
+}
+
+export interface CompiledAuth {
+  /** Whether tokens that are minted here are good. */
+  readonly tokens: boolean;
+  readonly issuers: readonly CompiledIssuer[];
+  readonly introspection: readonly CompiledIntrospection[];
+  /** By scope, all that it brings with it, itself left out: already followed to the end. */
+  readonly implied: ScopesBy;
+  /** What a client without a token is told to ask for; empty: nothing. */
+  readonly basicScopes: readonly string[];
+  /** Values of a tenant claim that stand for the tenant; undefined: its id. */
+  readonly claimValues: readonly string[] | undefined;
+}
+
+export interface CompiledRouting {
+  readonly path: boolean;
+  /** Lower case, around the tenant: `''` and `.example.com`. */
+  readonly host: { readonly before: string; readonly after: string } | undefined;
+  /** Lower case. */
+  readonly header: string | undefined;
+  readonly claim: boolean;
+}
