@@ -74,7 +74,7 @@ function copyAssets(): void {
   for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
     const from = join(entry.parentPath, entry.name);
     const path = from.slice(root.length);
-    const verbatim = path.startsWith('src/demo/estate/') || path.includes('/templates/');
+    const verbatim = path.startsWith('src/demo/estate/') || path.startsWith('src/chaos/estate/') || path.includes('/templates/');
     if (!entry.isFile() || path.includes('/node_modules/') || (path.endsWith('.ts') && !verbatim)) continue;
     mkdirSync(dirname(join(staging, path)), { recursive: true });
     copyFileSync(from, join(staging, path));

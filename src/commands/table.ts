@@ -37,6 +37,11 @@ export const table: readonly TableEntry[] = [
     load: async () => (await import('./connection.ts')).connection,
   },
   { name: 'audit', summary: 'check that the audit trail was not changed', load: async () => (await import('./audit.ts')).audit },
+  {
+    name: 'chaos',
+    summary: 'let one tenant misbehave and measure its neighbour',
+    load: async () => (await import('./chaos.ts')).chaos,
+  },
   { name: 'version', summary: 'show the versions in use', load: async () => (await import('./version.ts')).version },
 ];
 

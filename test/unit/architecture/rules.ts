@@ -68,6 +68,8 @@ export const ROOMS: { readonly [room: string]: Room } = {
   // loads an estate as the server does, without serving it
   'src/check-estate.ts': { runs: [...LEAVES, 'src/config', 'src/hosts', 'src/connections', 'src/tenants'], side: 'supervisor' },
   'src/demo': { runs: LEAVES, side: 'supervisor' },
+  // a client of a server that it starts: it knows nothing of the server but its command line
+  'src/chaos': { runs: LEAVES, side: 'supervisor' },
   'src/commands': {
     runs: [
       ...LEAVES,
@@ -79,6 +81,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/connections',
       'src/tenants/author-log.ts',
       'src/demo',
+      'src/chaos',
     ],
     side: 'supervisor',
   },
@@ -98,6 +101,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
   },
   // written as a tenant would write it
   'src/demo/estate': { runs: ['src/index.ts'], side: 'tenant' },
+  'src/chaos/estate': { runs: ['src/index.ts'], side: 'tenant' },
 };
 
 /** Rooms whose types everyone may import, both sides of a line. */

@@ -1,0 +1,32 @@
+// The chaos estate as a folder of this run: the shipped files, with the ports of this run's upstream in them.
+// Not responsible for serving it. Invariant: written below the given folder only; the shipped files are never changed.
+import { cp, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FAULTS } from './faults.ts';
+import { tenantOf } from './campaign.ts';
+import type { Upstream } from './upstream.ts';
+
+const SHIPPED = fileURLToPath(new URL('./estate/', import.meta.url));
+const SHIPPED_PORT = ':8743';
+const NOISY = 'noisy';
+
+/** All tenants of the estate. */
+export async function writeEstate(folder: string, upstream: Upstream): Promise<readonly string[]> {
+  await cp(SHIPPED, folder, { recursive: true });
+  const noisy = join(folder, 'tenants', NOISY);
+  const file = join(noisy, 'tenant.json');
+  await writeFile(file, (await readFile(file, 'utf8')).replaceAll(SHIPPED_PORT, `:${upstream.port}`));
+  const names = [...new Set(FAULTS.map(tenantOf))];
+  for (const name of names) if (name !== NOISY) await cp(noisy, join(folder, 'tenants', name), { recursive: true });
+  const origin = (host: string): string => `http://${host}:${upstream.port}`;
+  const server = {
+    egress: {
+      privateOrigins: [origin('127.0.0.1'), origin('slow-name.test')],
+    },
+  };
+  const target = join(folder, 'leasehold.json');
+  await writeFile(`${target}.new`, JSON.stringify(server, undefined, 2));
+  await rename(`${target}.new`, target);
+  return [...names, 'steady', 'apart'];
+}
