@@ -8,11 +8,14 @@ import { NO_TENANT } from './audit/record.ts';
 import { createInboundAuth } from './auth/inbound-auth.ts';
 import type { CompiledServer } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
+import { ConnectFlows } from './connections/connect/connect-flow.ts';
+import { connectOffer } from './connections/connect/connect-link.ts';
 import { connectionProblems } from './connections/connection-states.ts';
 import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { createHttpServer } from './server/http-server.ts';
+import { connectPages } from './server/pages/connect/routes.ts';
 import type { DeniedRequest } from './server/ports.ts';
 import { newCorrelationId } from './shared/ids.ts';
 import { createAdmission } from './tenants/admission.ts';
@@ -110,9 +113,35 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   opened.add(() => registry.close());
 
   const { privateOrigins } = server;
-  const { secrets, rejections, grants, refreshLocks } = vault;
-  const credentials = createCredentials({ secrets, rejections, grants, refreshLocks, audit, privateOrigins });
+  const { secrets, rejections, grants, refreshLocks, flows } = vault;
+  const now = Date.now;
+  const credentials = createCredentials({
+    secrets,
+    rejections,
+    grants,
+    refreshLocks,
+    audit,
+    privateOrigins,
+    connectLink: (ask) => connectOffer({ flows, audit, now }, url, ask),
+  });
   opened.add(() => credentials.close());
+  const connecting = new ConnectFlows({
+    flows,
+    grants,
+    rejections,
+    secrets,
+    audit,
+    privateOrigins,
+    now,
+    redirectUri: () => `${url}/connect/callback`,
+    connectionOf(tenant, slot) {
+      const config = registry.get(tenant)?.config;
+      const connection = config?.connections.get(slot);
+      return config !== undefined && connection?.type === 'oauth2' ? { name: config.name, connection } : undefined;
+    },
+    onConnected: ({ tenant, id }) => http.onElicitationComplete(tenant, id),
+  });
+  opened.add(() => connecting.close());
   const admission = createAdmission();
   const dispatch = createDispatch({
     registry,
@@ -122,6 +151,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     values: vault.values,
     states: vault.states,
     egress: createEgressCall({ audit, credentials, privateOrigins }),
+    credentials,
     log: authorLog,
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
     resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
@@ -140,6 +170,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     tenantExists: (tenant) => registry.get(tenant) !== undefined,
     auditDenied: ({ tenant = NO_TENANT, ...denied }: DeniedRequest) =>
       audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
+    pages: [connectPages({ flows: connecting })],
     health: () => {
       const detail = { store: vault.healthy(), audit: audit.healthy() };
       return { ready: detail.store && detail.audit, detail };

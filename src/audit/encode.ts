@@ -85,7 +85,14 @@ function details(event: AuditEvent): string {
     case 'grant.refreshed':
     case 'grant.revoke':
     case 'grant.revoked':
-      return `,"connection":${quote(event.connection)},"grant":${quote(event.grant)}${optional('outcome', event.outcome)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
+      return `,"connection":${quote(event.connection)},"grant":${quote(event.grant)}${optional('flow', event.flow)}${optional('outcome', event.outcome)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
+    case 'connect.link':
+      return `,"connection":${quote(event.connection)},"flow":${quote(event.flow)},"scopes":${quote(event.scopes.join(' '), REASON)}`;
+    case 'connect.opened':
+    case 'connect.confirmed':
+    case 'connect.denied':
+    case 'connect.failed':
+      return `,"connection":${quote(event.connection)},"flow":${quote(event.flow)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
     case 'credential.rejected':
       return `,"connection":${quote(event.connection)},"failures":${number(event.failures)}${optional('grant', event.grant)}`;
     case 'store.write':

@@ -91,7 +91,22 @@ export type AuditEvent =
       readonly kind: 'grant.connected' | 'grant.refresh' | 'grant.refreshed' | 'grant.revoke' | 'grant.revoked';
       readonly connection: string;
       readonly grant: string;
+      /** Of the link through which it was connected. */
+      readonly flow?: string;
       readonly outcome?: 'ok' | 'refused' | 'lost';
+      readonly reason?: string;
+    })
+  /** A person on the way to connect an account: `flow` is the public id of the link. */
+  | (AuditSubject & {
+      readonly kind: 'connect.link';
+      readonly connection: string;
+      readonly flow: string;
+      readonly scopes: readonly string[];
+    })
+  | (AuditSubject & {
+      readonly kind: 'connect.opened' | 'connect.confirmed' | 'connect.denied' | 'connect.failed';
+      readonly connection: string;
+      readonly flow: string;
       readonly reason?: string;
     })
   | (AuditSubject & {

@@ -60,6 +60,9 @@ export type EgressOrder = Static<typeof EgressOrderSchema>;
 /** W3C Trace Context and Baggage, well formed. */
 export type TraceContext = Pick<EgressOrder, 'traceparent' | 'tracestate' | 'baggage'>;
 
+/** A scope token of RFC 6749, section 3.3. */
+export const SCOPE_PATTERN = '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$';
+
 /**
  * `ok`: body = response body (fetch, any HTTP status that is no row below) or CallToolResult JSON (binding).
  * `sent`: the request may have reached the upstream, so an unsafe one must not be repeated.
@@ -68,6 +71,17 @@ export const EgressOutcomeSchema = Type.Union([
   Type.Object({ status: Type.Literal('ok'), http: HttpHeadSchema, sent: Type.Boolean() }, { additionalProperties: false }),
   Type.Object(
     { status: Type.Literal('credential_rejected'), http: HttpHeadSchema, sent: Type.Boolean() },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      /** 403 with `insufficient_scope` (RFC 6750, section 3.1): the credential is good for less. */
+      status: Type.Literal('scope_insufficient'),
+      http: HttpHeadSchema,
+      sent: Type.Boolean(),
+      /** What the upstream says it wants; may be empty. */
+      scopes: Type.Array(Type.String({ pattern: SCOPE_PATTERN, maxLength: 256 }), { maxItems: 32 }),
+    },
     { additionalProperties: false },
   ),
   Type.Object(

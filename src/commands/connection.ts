@@ -100,9 +100,6 @@ async function add({ io, estate, tenant, json }: Work, added: Addition): Promise
     );
     return 0;
   }
-  if (added.oauth) {
-    io.stderr.write('In this version nobody can connect an account in a browser: only the grant client_credentials is served.\n');
-  }
   if (added.registration !== undefined) {
     io.stderr.write(`Register an OAuth application with ${added.registration}. Its redirect URI is, exactly:\n`);
     io.stdout.write(`  ${uri}\n`);

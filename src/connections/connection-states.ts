@@ -60,15 +60,20 @@ export function connectionProblems(
   return [...missingSecrets(tenant, secrets), ...unconnectable(tenant)];
 }
 
-/** Grants of users are kept and refreshed, but the pages on which a user connects an account are not in this version. */
+/** Endpoints from the configuration, without the one that a browser is sent to. */
 function unconnectable({ id, connections }: Pick<CompiledTenant, 'id' | 'connections'>): Problem[] {
-  return [...connections.values()]
-    .filter((connection) => connection.type === 'oauth2' && connection.grant === 'authorization_code')
-    .map(({ slot }) => ({
-      file: `tenants/${id}/tenant.json`,
-      reason: `/connections/${slot} needs an account, and accounts cannot be connected in a browser in this version`,
-      hint: 'use "grant": "client_credentials", or a connection of type api_key, basic or headers',
-    }));
+  return [...connections.values()].flatMap((connection) => {
+    if (connection.type !== 'oauth2' || connection.grant !== 'authorization_code') return [];
+    const { endpoints } = connection.oauth;
+    if (endpoints === undefined || endpoints.authorization !== undefined) return [];
+    return [
+      {
+        file: `tenants/${id}/tenant.json`,
+        reason: `/connections/${connection.slot} has no endpoints.authorization, so nobody can connect an account`,
+        hint: 'add it, or use "grant": "client_credentials"',
+      },
+    ];
+  });
 }
 
 /** Secrets that tenant.json names and the vault does not have: one problem each, with what to type. */

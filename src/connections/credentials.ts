@@ -35,6 +35,8 @@ export interface Credentials {
   lease(ask: CredentialAsk): undefined | Promise<Leased | Failure>;
   /** The upstream answered 401. `resend`: there is a newer credential, and the request was not carried out. */
   rejected(ask: CredentialAsk, version: string): Promise<'resend' | Failure>;
+  /** The upstream took the credential and wants more of it (403). `named`: scopes that it asks for. */
+  insufficient(ask: CredentialAsk, named: readonly string[]): Promise<Failure>;
   /** The upstream took the credential. */
   accepted(ask: CredentialAsk): void;
   /** Gives up connections to authorization servers. */
@@ -119,6 +121,13 @@ export function createCredentials(ports: CredentialPorts): Credentials {
         .catch(() => undefined); // nothing follows from it that would need the record
       if (!isToken) return rejectedFailure(connection, 'HTTP 401');
       return opened(() => oauth.rejected({ ...ask, connection }, version));
+    },
+
+    insufficient(ask, named) {
+      const { connection } = ask;
+      if (connection.type === 'oauth2') return opened(() => oauth.insufficient({ ...ask, connection }, named));
+      const message = `The credential of the connection "${connection.slot}" may not do that at the service. The operator must set one that may.`;
+      return Promise.resolve(failure('credential_rejected', { message, detail: 'HTTP 403 insufficient_scope' }));
     },
 
     accepted(ask) {

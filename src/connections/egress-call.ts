@@ -172,6 +172,9 @@ export function createEgressCall(ports: EgressCallPorts): EgressCall {
           const newer = await credentials.rejected(prepared.ask, leased.version);
           if (newer !== 'resend') return refused(newer);
           if (!renewed) return { renewed: true };
+        } else if (outcome.status === 'scope_insufficient') {
+          credentials.accepted(prepared.ask);
+          return refused(await credentials.insufficient(prepared.ask, outcome.scopes));
         } else if (status !== undefined) credentials.accepted(prepared.ask);
       }
       if (outcome.status === 'ok') return { done: { ok: true, http: outcome.http, body } };
@@ -235,6 +238,7 @@ const NO_CREDENTIALS: Credentials = {
   ready: async ({ connection }) => (connection.type === 'none' ? undefined : failure('not_connected')),
   lease: ({ connection }) => (connection.type === 'none' ? undefined : Promise.resolve(failure('not_connected'))),
   rejected: async () => failure('credential_rejected'),
+  insufficient: async () => failure('credential_rejected'),
   accepted: () => undefined,
   close: async () => undefined,
 };

@@ -20,6 +20,8 @@ export function failureOf(outcome: Exclude<EgressOutcome, { status: 'ok' }>, sta
   switch (outcome.status) {
     case 'credential_rejected':
       return failure('credential_rejected', { detail: `HTTP ${outcome.http.status}` });
+    case 'scope_insufficient':
+      return failure('credential_rejected', { detail: 'HTTP 403 insufficient_scope' });
     case 'transient': {
       const answered = outcome.http !== undefined && !UNANSWERED.has(outcome.http.status);
       if (standing.signal.aborted) return stoppedFailure(standing.signal);

@@ -112,6 +112,11 @@ export class Protocol {
     this.#legacy.onResourceUpdated(tenant, uri);
   }
 
+  /** What a client was asked to have its user do in a browser is done. */
+  onElicitationComplete(tenant: string, id: string): void {
+    this.#legacy.onElicitationComplete(tenant, id);
+  }
+
   /** The server is going down: who listens gets a graceful end before the streams are cut. */
   endSubscriptions(): void {
     this.#subscriptions.close();

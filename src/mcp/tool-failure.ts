@@ -1,6 +1,7 @@
 // A failed call as a tool result that an agent can act on: one sentence, what to do next, and the same as data.
 // Not responsible for failures that end the request itself (`protocol-error`); `isProtocolFailure` says which do.
 // Invariant: nothing but public text and the table's facts; `detail` never passes.
+import { connectAdvice } from './connect.ts';
 import type { JsonObject } from '../shared/json.ts';
 import { FAILURES, type Failure, type FailureCode, nextAction, publicText } from '../shared/errors.ts';
 
@@ -53,7 +54,7 @@ function advice(of: Failure, correlation: string): string {
     case 'fix_arguments':
       return `${text} ${next.path === '' ? 'The arguments' : next.path}: ${next.reason}. Fix the arguments and call again.`;
     case 'reauthorize':
-      return `${text} Ask the user to open ${next.url}, then call again.`;
+      return `${text} ${connectAdvice(of) ?? `Ask the user to open ${next.url}, then call again.`}`;
     case 'retry':
       return `${text} Call again in ${next.afterMs} ms.`;
     case 'contact_operator':

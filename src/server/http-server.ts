@@ -94,6 +94,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     onToolsetChanged: (tenant) => protocol.onToolsetChanged(tenant),
     onResourceUpdated: (tenant, uri) => protocol.onResourceUpdated(tenant, uri),
+    onElicitationComplete: (tenant, id) => protocol.onElicitationComplete(tenant, id),
     get active() {
       return exchanges.active;
     },

@@ -73,6 +73,8 @@ export interface HttpServer {
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   onToolsetChanged(tenant: string): void;
   onResourceUpdated(tenant: string, uri: string): void;
+  /** `id`: of a connect link that led to a connection. */
+  onElicitationComplete(tenant: string, id: string): void;
   /** Exchanges under way, open streams among them. */
   readonly active: number;
   readonly sessions: number;

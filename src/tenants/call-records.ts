@@ -3,22 +3,29 @@
 // Invariant: argument names and sizes, codes and positions; never a value, a message of the tenant's code, or a secret.
 import type { ArgumentShape, AuditEvent, AuditSubject } from '../audit/record.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
+import type { Caller } from '../mcp/ports.ts';
 import { FAILURES } from '../shared/errors.ts';
 import type { Call } from './call-tree.ts';
 
 export function subjectOf(call: Call): AuditSubject {
   const { caller, tenant } = call.root;
-  const { principal, client } = caller;
   return {
     tenant: tenant.id,
+    ...callerSubject(caller),
+    id: call.id,
+    ...(call.parent === undefined ? {} : { parent: call.parent.id }),
+  };
+}
+
+/** Who a request is of, before it is a call. */
+export function callerSubject({ principal, client, correlation, traceparent }: Caller): Omit<AuditSubject, 'id' | 'tenant'> {
+  return {
     issuer: principal.issuer,
     subject: principal.subject,
     credential: principal.credentialId,
-    correlation: caller.correlation,
-    trace: caller.traceparent,
-    id: call.id,
+    correlation,
+    trace: traceparent,
     ...(client.name === undefined ? {} : { client: `${client.name}/${client.version ?? ''}` }),
-    ...(call.parent === undefined ? {} : { parent: call.parent.id }),
   };
 }
 

@@ -6,6 +6,7 @@ import type { CancelReason } from '../boundary/frames.ts';
 import type { HostReply, HostRequest, Notice } from '../boundary/host-request.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { ActiveCall, Body, CallSink, ToolsPool } from '../hosts/pool.ts';
+import { withoutLinks } from '../shared/connect-links.ts';
 import { FAILURES, type Failure, type FailureClass, type FailureCode, failure } from '../shared/errors.ts';
 import { type Call, objectsOnly, type Root } from './call-tree.ts';
 
@@ -95,7 +96,7 @@ class CodeRun implements CallSink {
     void this.#ports.answer(this.#call, ask, body).then((replied) => {
       if (this.#settled) return cancelBody(replied.body);
       if (replied.reply.status === 'error') (this.#told ??= new Map()).set(replied.reply.failure.code, replied.reply.failure);
-      this.#active?.reply(request, replied.reply, replied.body);
+      this.#active?.reply(request, forTheTenant(replied.reply), replied.body);
     });
   }
 
@@ -125,6 +126,11 @@ class CodeRun implements CallSink {
     this.#call.root.offStop(this.#stop);
     this.#settle(ended);
   }
+}
+
+/** The run itself is told all of a failure: it may end with it. Its code is not shown what opens a page for somebody. */
+function forTheTenant(reply: HostReply): HostReply {
+  return reply.status === 'error' ? { status: 'error', failure: withoutLinks(reply.failure as Failure) } : reply;
 }
 
 /** Gives up what is left of a body that nobody will read. */

@@ -5,19 +5,22 @@ import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
 import type { FetchRequest, Notice } from '../boundary/host-request.ts';
 import type { RestBinding } from '../boundary/manifest.ts';
+import type { Credentials } from '../connections/credentials.ts';
 import type { EgressCall } from '../connections/egress-call.ts';
 import type { BodyStream } from '../hosts/pool.ts';
 import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
+import { afterEffect, connectLinks } from '../shared/connect-links.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
 import type { StateSeal, ValueStore } from '../vault/stores.ts';
 import type { Admission } from './admission.ts';
-import { readRounds, Rounds } from './asking/rounds.ts';
+import { readRounds, Rounds, type RoundsBefore } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
 import { sendFor } from './call-egress.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
 import { type Call, isCycle, objectsOnly, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
+import { createConnectionGate, needsConnections } from './connection-gate.ts';
 import { findOperation } from './find-operation.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
 import { judge, withoutRecord } from './judge.ts';
@@ -33,6 +36,7 @@ export interface DispatchPorts {
   readonly values: ValueStore;
   readonly states: StateSeal;
   readonly egress: EgressCall;
+  readonly credentials: Pick<Credentials, 'ready'>;
   readonly log: AuthorLog;
   /** Positions in a stack of tenant code, as the author knows them. */
   mapStack(tenant: string, stack: string): string;
@@ -78,6 +82,7 @@ function failed(reason: Failure): OperationResult {
 export function createDispatch(ports: DispatchPorts): Dispatch {
   const { registry, admission, users, audit, log } = ports;
   const roots = new Set<Root>();
+  const gate = createConnectionGate(ports.credentials);
 
   /** What the tenant must have before it can run. */
   function ready(
@@ -111,6 +116,10 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (unready !== undefined) return failed(unready);
     const before = readRounds(ports.states, inbound, toolset.hash);
     if (before !== undefined && isFailure(before)) return failed(before);
+    if (needsConnections(spec, connections)) {
+      const unconnected = await gate.check(inbound, tenant, spec, before);
+      if (unconnected !== undefined) return unconnected;
+    }
     const slot = admission.admit(tenant.id, limits.concurrentCalls);
     if (isFailure(slot)) return failed(slot);
 
@@ -135,12 +144,27 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       users.leave(toolset);
       root.answered();
     };
-    const result = await run(root.begin(inbound.asked.kind, spec, undefined), inbound.args, inbound.argsShape, inbound.progress);
+    const call = root.begin(inbound.asked.kind, spec, undefined);
+    const ended = await run(call, inbound.args, inbound.argsShape, inbound.progress);
+    const result = toConnect(call, inbound, before, ended);
     if (result.body === undefined || result.body instanceof Uint8Array) {
       done();
       return result;
     }
     return { outcome: result.outcome, body: heldUntilRead(result.body, root, done) };
+  }
+
+  /** A run that came upon a missing connection: its client is asked to connect it and to call again, where that does no harm. */
+  function toConnect(
+    call: Call,
+    inbound: OperationCall,
+    before: RoundsBefore | undefined,
+    ended: OperationResult,
+  ): OperationResult {
+    const { outcome } = ended;
+    if (outcome.status !== 'error' || connectLinks(outcome.failure).length === 0) return ended;
+    if ((call.unsafeSent || call.wrote) && !call.spec.repeatable) return failed(afterEffect(outcome.failure));
+    return gate.asked(inbound, before, outcome.failure) ?? ended;
   }
 
   /** One call of the tree: recorded, run, judged, recorded. Never rejects. */

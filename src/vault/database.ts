@@ -56,6 +56,11 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;`,
   `ALTER TABLE tokens ADD COLUMN expires_at INTEGER;
    ALTER TABLE tokens ADD COLUMN last_used_at INTEGER;`,
+  `CREATE TABLE connect_flows (
+     link BLOB PRIMARY KEY, tenant TEXT NOT NULL, place BLOB NOT NULL, state BLOB UNIQUE, version TEXT NOT NULL,
+     sealed BLOB NOT NULL, expires_at INTEGER NOT NULL, UNIQUE (tenant, place)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX connect_flows_by_expiry ON connect_flows (expires_at);`,
 ];
 
 export function databasePath(dataDir: string): string {

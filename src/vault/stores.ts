@@ -147,6 +147,52 @@ export interface RejectionStore {
   list(tenant: string): { readonly slot: string; readonly rejection: Rejection }[];
 }
 
+/** A person on the way to connect an account: from the link that a call was answered with to the answer of the service. Sealed as a whole. */
+export interface ConnectFlow {
+  /** Public id, for the audit and for clients; it opens nothing. */
+  readonly id: string;
+  /** What its link ends with. Whoever knows it may look at the page, no more. */
+  readonly link: string;
+  readonly key: GrantKey;
+  /** As `Grant.binding`: for another authorization server or client it is not gone on with. */
+  readonly binding: string;
+  readonly scopes: readonly string[];
+  /** Who asked: the one person who may go on. `correlation` names the call. */
+  readonly asker: GrantOwner & { readonly credential?: string; readonly client?: string; readonly correlation: string };
+  /** What the asker's client shows, and what is typed on the page. */
+  readonly code: string;
+  /** Wrong codes that are still allowed. */
+  readonly guesses: number;
+  /** Set when the asker has confirmed and was sent to the service. */
+  readonly sent?: {
+    /** Digest of the browser's secret. */
+    readonly browser: string;
+    readonly state: string;
+    /** PKCE. */
+    readonly verifier: string;
+  };
+}
+export interface StoredFlow {
+  readonly flow: ConnectFlow;
+  /** Another one after each write. */
+  readonly version: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+export interface FlowStore {
+  /** The open one for the same key, asker and scopes. */
+  same(flow: Pick<ConnectFlow, 'key' | 'asker' | 'scopes'>, now: number): StoredFlow | undefined;
+  /** Durable when it returns. One for the same key, asker and scopes is replaced, and what has expired is removed. */
+  put(flow: ConnectFlow, expiresAt: number, now: number): void;
+  byLink(link: string, now: number): StoredFlow | undefined;
+  /** By `sent.state`. */
+  byState(state: string, now: number): StoredFlow | undefined;
+  /** False, and nothing written, where the stored version is not `version` any more. */
+  replace(flow: ConnectFlow, version: string, expiresAt: number): boolean;
+  /** False where somebody else was faster: a flow is ended once. */
+  end(flow: ConnectFlow, version: string): boolean;
+}
+
 /** Seals what a client carries between two requests. Needs no row: the client has the only copy. */
 export interface StateSeal {
   /** `path` is what it is bound to besides the tenant. */

@@ -2,6 +2,7 @@
 // Not responsible for where the key comes from (`master-key`) or for who may use a store.
 // Invariant: nothing opens with a wrong key; server and CLI may have the same vault open at the same time.
 import { openDatabase, transact } from './database.ts';
+import { SqliteFlowStore } from './flow-store.ts';
 import { ForeignChanges } from './foreign-changes.ts';
 import { SqliteGrantStore } from './grant-store.ts';
 import { checkMasterKey } from './master-wrap.ts';
@@ -9,7 +10,16 @@ import { SqliteRefreshLocks } from './refresh-locks.ts';
 import { SqliteRejectionStore } from './rejection-store.ts';
 import { SqliteSecretStore } from './secret-store.ts';
 import { createStateSeal } from './state-seal.ts';
-import type { GrantStore, RefreshLocks, RejectionStore, SecretStore, StateSeal, TokenStore, ValueStore } from './stores.ts';
+import type {
+  FlowStore,
+  GrantStore,
+  RefreshLocks,
+  RejectionStore,
+  SecretStore,
+  StateSeal,
+  TokenStore,
+  ValueStore,
+} from './stores.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import { SqliteTokenStore } from './token-store.ts';
 import { SqliteValueStore } from './value-store.ts';
@@ -31,6 +41,7 @@ export interface Vault {
   readonly grants: GrantStore;
   readonly refreshLocks: RefreshLocks;
   readonly rejections: RejectionStore;
+  readonly flows: FlowStore;
   readonly states: StateSeal;
   /** Destroys the tenant's key and all that it has here. What copies and backups still hold of its values cannot be opened. */
   shredTenant(tenant: string): void;
@@ -39,7 +50,16 @@ export interface Vault {
   close(): void;
 }
 
-const TENANT_TABLES = ['store_values', 'store_usage', 'tokens', 'secrets', 'grants', 'refresh_locks', 'rejections'];
+const TENANT_TABLES = [
+  'store_values',
+  'store_usage',
+  'tokens',
+  'secrets',
+  'grants',
+  'refresh_locks',
+  'rejections',
+  'connect_flows',
+];
 
 /** Throws a `VaultError`. */
 export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultOptions): Vault {
@@ -61,6 +81,7 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
       grants,
       refreshLocks: new SqliteRefreshLocks(db, keys, now),
       rejections,
+      flows: new SqliteFlowStore(db, keys, now),
       states: createStateSeal(masterKey),
       shredTenant(tenant) {
         transact(db, () => {

@@ -88,7 +88,12 @@ export async function oauthScene(
         refreshLocks,
         audit,
         privateOrigins: [server.origin],
-        connectLink: ({ owner, scopes }) => `https://lh.example/connect/${owner?.subject ?? 'tenant'}?${scopes.join('+')}`,
+        connectLink: ({ key, scopes }) => ({
+          id: 'F',
+          url: `https://lh.example/connect/${key.owner?.subject ?? 'tenant'}?${scopes.join('+')}`,
+          code: '7Q3-F9K',
+          scopes,
+        }),
         now,
         ...ports,
       });

@@ -13,6 +13,10 @@ const REDIRECT = 'https://lh.example/connect/callback';
 export interface RealServer {
   readonly origin: string;
   readonly provider: Provider;
+  /** Takes this redirect URI instead: the server that uses it is known later than this one. */
+  register(redirectUri: string): void;
+  /** The next authorization response names this issuer. */
+  lieAboutIssuer(issuer: string): void;
   /** Paths that were asked, in order. */
   readonly asked: string[];
   readonly oauth: CompiledOAuth;
@@ -25,40 +29,52 @@ export async function startRealServer(): Promise<RealServer> {
   const http = createServer().listen(0, '127.0.0.1');
   await once(http, 'listening');
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-  const provider = new Provider(origin, {
-    clients: [
-      {
-        client_id: 'leasehold',
-        client_secret: CLIENT_SECRET,
-        redirect_uris: [REDIRECT],
-        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+  const make = (redirectUri: string): Provider =>
+    new Provider(origin, {
+      clients: [
+        {
+          client_id: 'leasehold',
+          client_secret: CLIENT_SECRET,
+          redirect_uris: [redirectUri],
+          grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+        },
+      ],
+      scopes: ['openid', 'offline_access', 'read'],
+      features: {
+        clientCredentials: { enabled: true },
+        revocation: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: () => undefined,
+          useGrantedResource: () => true,
+          getResourceServerInfo: (_: unknown, resource: string) => ({
+            scope: 'read',
+            audience: resource,
+            accessTokenFormat: 'jwt',
+          }),
+        },
       },
-    ],
-    scopes: ['openid', 'offline_access', 'read'],
-    features: {
-      clientCredentials: { enabled: true },
-      revocation: { enabled: true },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => undefined,
-        useGrantedResource: () => true,
-        getResourceServerInfo: (_: unknown, resource: string) => ({
-          scope: 'read',
-          audience: resource,
-          accessTokenFormat: 'jwt',
-        }),
-      },
-    },
-    rotateRefreshToken: true,
-    issueRefreshToken: () => true,
-    findAccount: (_: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
-    cookies: { keys: ['test'] },
-    ttl: { AccessToken: 3600, RefreshToken: 86_400, ClientCredentials: 3600, Grant: 86_400, Session: 3600, Interaction: 3600 },
-  });
+      rotateRefreshToken: true,
+      issueRefreshToken: () => true,
+      findAccount: (_: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
+      cookies: { keys: ['test'] },
+      ttl: { AccessToken: 3600, RefreshToken: 86_400, ClientCredentials: 3600, Grant: 86_400, Session: 3600, Interaction: 3600 },
+    });
   const asked: string[] = [];
-  const callback = provider.callback();
+  let provider = make(REDIRECT);
+  let callback = provider.callback();
+  let lie: string | undefined;
   http.on('request', (request, response) => {
     asked.push(request.url?.split('?')[0] ?? '');
+    if (lie !== undefined) {
+      const issuer = lie;
+      const set = response.setHeader.bind(response);
+      response.setHeader = (name, value) =>
+        set(
+          name,
+          name.toLowerCase() === 'location' && typeof value === 'string' ? value.replace(/iss=[^&]*/, `iss=${issuer}`) : value,
+        );
+    }
     callback(request, response);
   });
   const oauth: CompiledOAuth = {
@@ -74,7 +90,16 @@ export async function startRealServer(): Promise<RealServer> {
   };
   return {
     origin,
-    provider,
+    get provider() {
+      return provider;
+    },
+    register(redirectUri) {
+      provider = make(redirectUri);
+      callback = provider.callback();
+    },
+    lieAboutIssuer(issuer) {
+      lie = encodeURIComponent(issuer);
+    },
     asked,
     oauth,
     authorize: () => authorize(origin),

@@ -1,17 +1,21 @@
 // What an answer, or its absence, is to the supervisor: the classes on which recovery decides. Pure.
 // Not responsible for recovering. Invariant: `sent` is false only where nothing can have reached the upstream.
-import type { EgressOutcome } from '../../src/boundary/egress.ts';
+import { type EgressOutcome, SCOPE_PATTERN } from '../../src/boundary/egress.ts';
 import type { HttpHead } from '../../src/boundary/host-request.ts';
 import { failure } from '../../src/shared/errors.ts';
 import type { WireFailure } from '../../src/shared/net/exchange.ts';
 import { retryAfterMs } from '../../src/shared/retry-after.ts';
 
+const SCOPE = new RegExp(SCOPE_PATTERN);
+
 /** Too early, too many, a gateway without an answer, overload. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504]);
 
-/** Undefined for a status that goes on to the tool. */
-export function outcomeOfStatus(http: HttpHead): EgressOutcome | undefined {
+/** Undefined for a status that goes on to the tool. @param leased a credential of ours was sent */
+export function outcomeOfStatus(http: HttpHead, leased: boolean): EgressOutcome | undefined {
   if (http.status === 401) return { status: 'credential_rejected', http, sent: true };
+  const scopes = http.status === 403 && leased ? wantedScopes(http.headers['www-authenticate']) : undefined;
+  if (scopes !== undefined) return { status: 'scope_insufficient', http, sent: true, scopes };
   if (!TRANSIENT.has(http.status)) return undefined;
   const wait = retryAfterMs(http.headers['retry-after'], Date.now());
   return {
@@ -21,6 +25,13 @@ export function outcomeOfStatus(http: HttpHead): EgressOutcome | undefined {
     detail: `HTTP ${http.status}`,
     ...(wait === undefined ? {} : { retryAfterMs: wait }),
   };
+}
+
+/** RFC 6750, section 3: `Bearer error="insufficient_scope", scope="repo gist"`. Undefined where that is not what is wrong. */
+function wantedScopes(challenge: string | undefined): string[] | undefined {
+  if (challenge === undefined || !/(?:^|[\s,])error\s*=\s*"?insufficient_scope"?(?:$|[\s,])/i.test(challenge)) return undefined;
+  const named = /(?:^|[\s,])scope\s*=\s*"([^"]*)"/i.exec(challenge)?.[1] ?? '';
+  return [...new Set(named.split(/[\s,]+/))].filter((scope) => SCOPE.test(scope) && scope.length <= 256).slice(0, 32);
 }
 
 export interface WireProblem {

@@ -68,7 +68,7 @@ export async function runOrder(
   if (!wire.ok) return { outcome: outcomeOfWire(wire, maxBytes) };
 
   const http: HttpHead = { status: wire.status, headers: responseHeaders(wire.headers, lease), url: url.href.slice(0, 8192) };
-  const consumed = outcomeOfStatus(http);
+  const consumed = outcomeOfStatus(http, lease !== undefined);
   if (consumed !== undefined) return { outcome: consumed };
   const decoded = await decodeBody(wire.body, joined(wire.headers['content-encoding']), maxBytes);
   if (!decoded.ok) {

@@ -66,6 +66,7 @@ const outcomes: Fields = {
 const egressOutcomes: Fields = {
   ok: shape({ status: anything, http: head, sent: truth }),
   credential_rejected: shape({ status: anything, http: head, sent: truth }),
+  scope_insufficient: shape({ status: anything, http: head, sent: truth, scopes: anything }),
   transient: shape({
     status: anything,
     http: maybe(head),

@@ -26,6 +26,8 @@ export interface Connected {
   readonly requested: readonly string[];
   /** The account as a person knows it, where the service told it. */
   readonly account?: string;
+  /** Public id of the connect flow, for the audit. */
+  readonly flow?: string;
   /** Who connected it, for the audit. */
   readonly subject: Omit<AuditSubject, 'id' | 'tenant'>;
 }
@@ -33,10 +35,18 @@ export interface Connected {
 /** Rejects where the audit or the store cannot be written: nothing is stored then. */
 export async function connectGrant(ports: ConnectPorts, connected: Connected): Promise<StoredGrant> {
   const { grants, rejections, audit, now = Date.now } = ports;
-  const { key, connection, tokens, requested, account, subject } = connected;
+  const { key, connection, tokens, requested, account, flow, subject } = connected;
   const grant = newGrant(newCorrelationId(), connection.oauth, tokens, now(), requested);
   const { tenant, slot } = key;
-  await audit.append({ ...subject, tenant, kind: 'grant.connected', id: newCorrelationId(), connection: slot, grant: grant.id });
+  await audit.append({
+    ...subject,
+    tenant,
+    kind: 'grant.connected',
+    id: newCorrelationId(),
+    connection: slot,
+    grant: grant.id,
+    ...(flow === undefined ? {} : { flow }),
+  });
   const stored = await whenFree(() => grants.put(key, account === undefined ? grant : { ...grant, account }));
   // What was refused was another grant's token.
   await whenFree(() => rejections.clear(key));

@@ -2,8 +2,10 @@
 // Not responsible for the renewal itself (`renewal`) or for how people connect (the connect flow, behind `connectLink`).
 // Invariant: a caller's deadline ends his wait, not the renewal; a token that was refused is renewed once, not in a storm.
 import type { OAuth2Connection } from '../../config/compiled.ts';
+import { withLinks } from '../../shared/connect-links.ts';
 import { type Failure, failure } from '../../shared/errors.ts';
-import type { GrantKey, GrantOwner, GrantStore, RejectionStore, SecretStore, StoredGrant } from '../../vault/stores.ts';
+import type { GrantKey, GrantStore, RejectionStore, SecretStore, StoredGrant } from '../../vault/stores.ts';
+import type { ConnectAsk, ConnectOffer } from '../connect/connect-link.ts';
 import type { CredentialAsk } from '../credential-ask.ts';
 import { stoppedFailure } from '../egress-failure.ts';
 import type { Credential } from '../lease.ts';
@@ -14,17 +16,8 @@ import { Pauses } from './pauses.ts';
 import type { Renewal, Renewed } from './renewal.ts';
 import type { TokenClient } from './token-endpoint.ts';
 
-/** Who must connect what. */
-export interface ConnectAsk {
-  readonly tenant: string;
-  readonly connection: OAuth2Connection;
-  /** Undefined: the tenant's own grant. */
-  readonly owner: GrantOwner | undefined;
-  /** All that are to be asked for: those of the connection, those granted before, and those that the tool needs. */
-  readonly scopes: readonly string[];
-}
 /** The page of ours that the asker opens to connect; undefined where there is none. */
-export type ConnectLink = (ask: ConnectAsk) => string | undefined | Promise<string | undefined>;
+export type ConnectLink = (ask: ConnectAsk) => ConnectOffer | undefined | Promise<ConnectOffer | undefined>;
 
 export interface OAuthPorts {
   readonly grants: GrantStore;
@@ -106,6 +99,23 @@ export class OAuthCredentials {
     return 'code' in renewed ? renewed : 'resend';
   }
 
+  /** The upstream answered 403: the token is good, and lacks a scope. `named`: those that the upstream wants, where it says so. */
+  async insufficient(ask: OAuthAsk, named: readonly string[]): Promise<Failure> {
+    const { connection, tenant, subject } = ask;
+    const { slot, oauth, grant: kind } = connection;
+    const base = `The service behind the connection "${slot}" wants more permissions than the account has given`;
+    const wanted = [...new Set([...ask.scopes, ...named])];
+    const key = grantKey(tenant, connection, subject);
+    const grant = key === undefined ? undefined : this.#find(key, connection);
+    const lacking = grant === undefined ? wanted : lackingScopes(grant, oauth, wanted);
+    const detail = `HTTP 403 insufficient_scope${named.length === 0 ? '' : `: ${named.join(' ')}`}`;
+    // With all that is known to be needed, connecting again would change nothing.
+    if (key === undefined || kind === 'client_credentials' || lacking.length === 0)
+      return failure('credential_rejected', { message: `${base}.`, detail });
+    const missing = await this.#notConnected({ ...ask, scopes: wanted }, key, detail, grant);
+    return { ...missing, message: `${base}: ${lacking.join(', ')}.` };
+  }
+
   /** How often in a row tokens were refused. */
   refusals({ tenant, connection, subject }: OAuthAsk): number {
     const key = grantKey(tenant, connection, subject);
@@ -117,21 +127,27 @@ export class OAuthCredentials {
     if (key !== undefined) this.#ports.rests.accepted(key);
   }
 
-  async #notConnected(
-    { connection, tenant, scopes }: Standing,
-    key: GrantKey,
-    why: string,
-    grant?: StoredGrant,
-  ): Promise<Failure> {
-    const { title } = connection.oauth;
-    const all = [...new Set([...connection.oauth.scopes, ...(grant?.requested ?? []), ...scopes])];
-    const url = await this.#ports.connectLink({ tenant, connection, owner: key.owner, scopes: all });
-    const whose = key.owner === undefined ? `a ${title} account of the tenant` : `your ${title} account`;
-    return failure('not_connected', {
-      message: `The connection "${connection.slot}" needs ${whose}${grant === undefined ? '' : ' to be connected again'}.`,
-      detail: why,
-      ...(url === undefined ? {} : { url }),
-    });
+  async #notConnected(ask: Standing, key: GrantKey, why: string, grant?: StoredGrant): Promise<Failure> {
+    const { connection, tenant, scopes } = ask;
+    const { slot, oauth } = connection;
+    const again = grant === undefined ? '' : ' to be connected again';
+    if (key.owner === undefined) {
+      // Whoever connects it decides what all users of the tenant work on: that is not for the next caller to do.
+      const message = `The connection "${slot}" needs a ${oauth.title} account of the tenant${again}. The operator connects it with: leasehold connection connect ${tenant} ${slot}`;
+      return failure('not_connected', { message, detail: why });
+    }
+    const { correlation, credential, client } = ask.subject;
+    const asker = {
+      ...key.owner,
+      correlation,
+      ...(credential === undefined ? {} : { credential }),
+      ...(client === undefined ? {} : { client }),
+    };
+    const all = [...new Set([...oauth.scopes, ...(grant?.requested ?? []), ...scopes])];
+    const offer = await this.#ports.connectLink({ key, connection, scopes: all, asker });
+    const message = `The connection "${slot}" needs your ${oauth.title} account${again}.`;
+    const missing = failure('not_connected', { message, detail: why });
+    return offer === undefined ? missing : withLinks(missing, [{ ...offer, tenant, connection: slot, service: oauth.title }]);
   }
 
   /** A grant of another authorization server or client is none: its tokens must not go where this connection goes. */
@@ -214,9 +230,9 @@ export class OAuthCredentials {
     const { connection } = ask;
     const base = `The service behind the connection "${connection.slot}" refuses its access token although it was renewed.`;
     if (connection.grant === 'client_credentials') return failure('credential_rejected', { message: base, detail });
-    const { url } = await this.#notConnected(ask, key, detail, grant);
-    if (url === undefined) return failure('credential_rejected', { message: base, detail });
-    return failure('not_connected', { message: `${base} Connect the account again.`, detail, url });
+    const missing = await this.#notConnected(ask, key, detail, grant);
+    if (missing.url === undefined) return failure('credential_rejected', { message: base, detail });
+    return { ...missing, message: `${base} Connect the account again.` };
   }
 }
 

@@ -18,6 +18,7 @@ import {
 import { FAILURES, type Failure, type FailureCode, failure, publicText } from '../../shared/errors.ts';
 import type { Inbound } from '../inbound.ts';
 import { NO_COMPLETION, type OperationMethod, requestOf } from '../asked.ts';
+import { URL_ELICITATION_REQUIRED, urlElicitations } from '../connect.ts';
 import { type ListName, listPage } from '../listing.ts';
 import { logTo } from '../log-messages.ts';
 import type { Answer } from '../answer.ts';
@@ -101,8 +102,12 @@ function pendingOf(pending: Pending | undefined): Pending {
 /** What the 2025 era has another JSON-RPC code for (2025-11-25, resources, "Error Handling"). */
 const LEGACY_CODES: { readonly [code in FailureCode]?: number } = { resource_unknown: -32002 };
 
-export function mcpError(of: Failure, correlation: string, more: object = {}): McpError {
-  const code = LEGACY_CODES[of.code] ?? FAILURES[of.code].rpc;
+export function mcpError(
+  of: Failure,
+  correlation: string,
+  more: object = {},
+  code: number = LEGACY_CODES[of.code] ?? FAILURES[of.code].rpc,
+): McpError {
   const error = new McpError(code, publicText(of), { ...more, ...errorData(of, correlation) });
   // The SDK puts "MCP error <code>: " in front, and its client does so again.
   error.message = publicText(of);
@@ -148,6 +153,12 @@ async function runOperation(
     return;
   }
   const { outcome } = result;
+  const elicitations = outcome.status === 'error' ? urlElicitations(outcome.failure, session.client) : [];
+  if (outcome.status === 'error' && elicitations.length > 0) {
+    session.elicited(elicitations.map(({ elicitationId }) => elicitationId as string));
+    const data = { ...failedData(outcome.failure, inbound.correlation, name), elicitations };
+    throw mcpError(outcome.failure, inbound.correlation, data, URL_ELICITATION_REQUIRED);
+  }
   if (outcome.status === 'error' && (method !== 'tools/call' || isProtocolFailure(outcome.failure))) {
     const { failure: of } = outcome;
     if (of.code !== 'scope_insufficient') throw mcpError(of, inbound.correlation, failedData(of, inbound.correlation, name));

@@ -114,6 +114,14 @@ export class LegacyLeg {
     }
   }
 
+  /** 2025-11-25, "Completion Notifications": to the client that was asked, and to no other. */
+  onElicitationComplete(tenant: string, elicitationId: string): void {
+    for (const { server, elicitations } of this.#sessions.of(tenant)) {
+      if (!elicitations.delete(elicitationId)) continue;
+      server.notification({ method: 'notifications/elicitation/complete', params: { elicitationId } }).catch(ended);
+    }
+  }
+
   sessions(tenant?: string): number {
     return this.#sessions.count(tenant);
   }

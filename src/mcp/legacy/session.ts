@@ -18,6 +18,8 @@ const noValidator: jsonSchemaValidator = {
   getValidator: () => () => ({ valid: false, data: undefined, errorMessage: 'not supported' }),
 };
 
+const ELICITATIONS = 64;
+
 export class Session {
   readonly id: string;
   readonly tenant: string;
@@ -34,6 +36,8 @@ export class Session {
   logLevel: LogLevel | undefined;
   /** URIs whose changes the client wants to know. */
   readonly watched = new Set<string>();
+  /** Ids of URLs that the client was asked to open; their ends are told to this session alone. */
+  readonly elicitations = new Set<string>();
   /** Milliseconds of the monotonic clock. */
   usedAt: number;
 
@@ -67,6 +71,14 @@ export class Session {
 
   get busy(): boolean {
     return this.transport.busy;
+  }
+
+  elicited(ids: readonly string[]): void {
+    for (const id of ids) this.elicitations.add(id);
+    for (const oldest of this.elicitations) {
+      if (this.elicitations.size <= ELICITATIONS) break;
+      this.elicitations.delete(oldest);
+    }
   }
 
   close(): void {

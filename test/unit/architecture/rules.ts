@@ -123,7 +123,8 @@ export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   piscina: ['workers'],
   // egress; and the CLI as a client of a running server
   undici: ['workers', 'src/shared/net', 'src/commands/mcp-client.ts'],
-  fastify: ['src/server'],
+  // and one instance per OAuth application that never listens
+  fastify: ['src/server', 'src/connections/connect/code-client.ts'],
   '@fastify/*': ['src/server'],
   // never-listening child instances of the OAuth plugin
   '@fastify/oauth2': ['src/connections', 'src/auth'],

@@ -1,0 +1,183 @@
+// Asks, before anything is dispatched, whether a call has the connections that it needs; if not, answers it with what to connect.
+// Not responsible for finding that out (`connections`), for links, or for what the answer looks like on the wire (`mcp`).
+// Invariant: one answer names all that is missing; nothing was done when it goes out, and what had been done in earlier rounds is
+// not done again after it. Calls without connections do not come here.
+import type { AuditSubject } from '../audit/record.ts';
+import type { CompiledConnection } from '../config/compiled.ts';
+import type { Credentials } from '../connections/credentials.ts';
+import type { OperationCall, OperationResult } from '../mcp/ports.ts';
+import { type ConnectLinkFacts, connectLinks, linkText, withLinks } from '../shared/connect-links.ts';
+import { type Failure, failure } from '../shared/errors.ts';
+import type { RoundsBefore } from './asking/rounds.ts';
+import { callerSubject } from './call-records.ts';
+import type { Runnable, Tenant } from './tenant.ts';
+
+/** A call that was repeated while its user is still in the browser is held this long before it is asked again. */
+const POLITE_MS = 20_000;
+const POLL_MS = 500;
+/** More than these are asked again at once. */
+const WAITING_PER_TENANT = 64;
+
+/** What a connection must be able to do for a call. */
+interface Need {
+  readonly connection: CompiledConnection;
+  readonly scopes: readonly string[];
+}
+
+export interface ConnectionGate {
+  /** Undefined: the call may go on. `before`: of the rounds that came before it. */
+  check(
+    inbound: OperationCall,
+    tenant: Tenant,
+    spec: Runnable,
+    before: RoundsBefore | undefined,
+  ): Promise<OperationResult | undefined>;
+  /** The same answer for a run that came upon it on the way, where running it again does no harm. */
+  asked(inbound: OperationCall, before: RoundsBefore | undefined, of: Failure): OperationResult | undefined;
+}
+
+/** Whether the gate has anything to ask for. */
+export function needsConnections(
+  { binding, connections }: Runnable,
+  configured: ReadonlyMap<string, CompiledConnection>,
+): boolean {
+  if (binding !== undefined) return configured.get(binding.connection)?.type !== 'none';
+  for (const slot in connections) if (configured.get(slot)?.type !== 'none') return true;
+  return false;
+}
+
+export function createConnectionGate(credentials: Pick<Credentials, 'ready'>): ConnectionGate {
+  const waiting = new Map<string, number>();
+
+  async function missing(
+    { id }: Tenant,
+    subject: Omit<AuditSubject, 'id' | 'tenant'>,
+    needs: readonly Need[],
+  ): Promise<Failure | undefined> {
+    const found: Failure[] = [];
+    for (const need of needs) {
+      const failed = await credentials.ready({ tenant: id, subject, ...need });
+      if (failed !== undefined) found.push(failed);
+    }
+    return combined(found);
+  }
+
+  /** Until nothing is missing any more, or the time is up. */
+  async function settled(
+    inbound: OperationCall,
+    tenant: Tenant,
+    needs: readonly Need[],
+    first: Failure,
+  ): Promise<Failure | undefined> {
+    const others = waiting.get(tenant.id) ?? 0;
+    if (others >= WAITING_PER_TENANT) return first;
+    waiting.set(tenant.id, others + 1);
+    const subject = callerSubject(inbound.caller);
+    try {
+      let latest: Failure | undefined = first;
+      const until = performance.now() + Math.min(POLITE_MS, tenant.config.limits.callDeadlineMs / 2);
+      while (latest !== undefined && performance.now() < until && !inbound.signal.aborted) {
+        await pause(POLL_MS, inbound.signal);
+        latest = await missing(tenant, subject, needs);
+      }
+      return latest;
+    } finally {
+      const left = (waiting.get(tenant.id) ?? 1) - 1;
+      if (left > 0) waiting.set(tenant.id, left);
+      else waiting.delete(tenant.id);
+    }
+  }
+
+  return {
+    async check(inbound, tenant, spec, before) {
+      const needs = needsOf(spec, tenant.config.connections);
+      let lacks = await missing(tenant, callerSubject(inbound.caller), needs);
+      if (lacks === undefined) return undefined;
+      const answers = before === undefined ? [] : answersTo(connectLinks(lacks), before);
+      if (answers.some((action) => action !== 'accept')) return failed(declined(lacks));
+      if (answers.length > 0) lacks = await settled(inbound, tenant, needs, lacks);
+      return lacks === undefined ? undefined : (asked(inbound, before, lacks) ?? failed(lacks));
+    },
+    asked,
+  };
+}
+
+/** In the 2026 era: the request ends with what its client shall ask. The other era says the same with an error (`mcp/legacy`). */
+function asked({ asking, caller }: OperationCall, before: RoundsBefore | undefined, of: Failure): OperationResult | undefined {
+  const links = connectLinks(of);
+  if (links.length === 0 || asking?.era !== 'rounds' || before === undefined || !asksUrls(caller.client.capabilities))
+    return undefined;
+  // What is known of earlier rounds goes on being known; nothing of this one is.
+  const state = before.state.seal(before.known);
+  if (state === undefined) return undefined;
+  const requests = Object.fromEntries(
+    links.map((link) => [
+      keyOf(link),
+      { method: 'elicitation/create' as const, params: { mode: 'url', url: link.url, message: linkText(link) } },
+    ]),
+  );
+  return { outcome: { status: 'input_required', requests, state } };
+}
+
+function asksUrls({ elicitation }: { readonly [name: string]: unknown }): boolean {
+  return typeof elicitation === 'object' && elicitation !== null && 'url' in elicitation;
+}
+
+/** No key of an author has a colon in it. */
+function keyOf({ connection }: ConnectLinkFacts): string {
+  return `connect:${connection}`;
+}
+
+/** What the user said to the links, as the client tells it. */
+function answersTo(links: readonly ConnectLinkFacts[], { answers }: RoundsBefore): unknown[] {
+  return links.flatMap((link) => {
+    const key = keyOf(link);
+    const answer: unknown = Object.hasOwn(answers, key) ? answers[key] : undefined;
+    return typeof answer === 'object' && answer !== null && 'action' in answer ? [answer.action] : [];
+  });
+}
+
+function needsOf({ binding, connections = {} }: Runnable, configured: ReadonlyMap<string, CompiledConnection>): Need[] {
+  const slots: [string, readonly string[] | undefined][] =
+    binding === undefined
+      ? Object.entries(connections).map(([slot, { scopes }]) => [slot, scopes])
+      : [[binding.connection, binding.scopesNeeded]];
+  return slots.flatMap(([slot, scopes = []]) => {
+    const connection = configured.get(slot);
+    return connection === undefined || connection.type === 'none' ? [] : [{ connection, scopes }];
+  });
+}
+
+/** What only an operator can mend is said without links: following them would not let the call through. */
+function combined(found: readonly Failure[]): Failure | undefined {
+  const [first] = found;
+  if (first === undefined || found.length === 1) return first;
+  const message = found.map((one) => one.message ?? '').join(' ');
+  const detail = found.map((one) => one.detail ?? one.code).join('; ');
+  const other = found.find(({ code }) => code !== 'not_connected');
+  if (other !== undefined) return other;
+  const all = failure('not_connected', { message, detail });
+  return found.some((one) => connectLinks(one).length === 0) ? all : withLinks(all, found.flatMap(connectLinks));
+}
+
+function declined(of: Failure): Failure {
+  const { data: _, ...rest } = of;
+  return { ...rest, message: `${of.message ?? ''} The user did not want to connect it now.`.trimStart() };
+}
+
+function failed(reason: Failure): OperationResult {
+  const { detail: _, ...told } = reason;
+  return { outcome: { status: 'error', failure: told } };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
