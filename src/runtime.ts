@@ -17,6 +17,7 @@ import { createHosts } from './hosts/create-hosts.ts';
 import { createHttpServer } from './server/http-server.ts';
 import { connectPages } from './server/pages/connect/routes.ts';
 import type { DeniedRequest } from './server/ports.ts';
+import { separationReporter, tenantsApart } from './tenants/separation-reports.ts';
 import { newCorrelationId } from './shared/ids.ts';
 import { createAdmission } from './tenants/admission.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
@@ -99,6 +100,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     spareCordon: DEFAULT_CORDON,
     onPool: (report) => log.debug({ pool: report }, `pool ${report.event}`),
     onHost: (report) => log[report.event === 'died' ? 'warn' : 'debug']({ host: report }, `host ${report.event}`),
+    onSeparation: separationReporter(audit, log),
   });
   opened.add(() => hosts.close(0));
   const users = new ToolsetUsers();
@@ -172,7 +174,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
       audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
     pages: [connectPages({ flows: connecting })],
     health: () => {
-      const detail = { store: vault.healthy(), audit: audit.healthy() };
+      const detail = { store: vault.healthy(), audit: audit.healthy(), tenantsApart: tenantsApart(hosts) };
       return { ready: detail.store && detail.audit, detail };
     },
   });

@@ -101,6 +101,10 @@ function details(event: AuditEvent): string {
       return `,"bundle":${quote(event.bundle)},"tools":${number(event.tools)}`;
     case 'pool.lost':
       return `,"bundle":${quote(event.bundle)},"reason":${quote(event.reason, REASON)}`;
+    case 'tenant.separated':
+      return `,"deaths":${number(event.deaths)},"until":${quote(event.until)}`;
+    case 'tenant.returned':
+      return '';
     case 'audit.gap':
       return `,"lost":${number(event.lost)},"reason":${quote(event.reason, REASON)}`;
     default:

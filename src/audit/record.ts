@@ -123,6 +123,9 @@ export type AuditEvent =
     })
   | (AuditSubject & { readonly kind: 'toolset.changed'; readonly bundle: string; readonly tools: number })
   | (AuditSubject & { readonly kind: 'pool.lost'; readonly bundle: string; readonly reason: string })
+  /** It had work in a host that died, or a thread that cannot be ended, and is served by hosts of its own until `until` (RFC 3339). */
+  | (AuditSubject & { readonly kind: 'tenant.separated'; readonly deaths: number; readonly until: string })
+  | (AuditSubject & { readonly kind: 'tenant.returned' })
   /** Written first after a time without records: how many were refused, and why. */
   | (AuditSubject & { readonly kind: 'audit.gap'; readonly lost: number; readonly reason: string });
 

@@ -3,6 +3,7 @@
 // Invariant: at most one host takes new calls; one that died again and again is started again with a growing, bounded pause.
 import type { PoolLimits } from '../boundary/frames.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
+import { isAlone } from '../shared/cordon-name.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { Heartbeat } from './host-process.ts';
 import { HostLink } from './host-link.ts';
@@ -14,6 +15,8 @@ export interface HostReport {
   readonly cordon: string;
   readonly kind: PoolKind;
   readonly event: 'started' | 'ready' | 'ended' | 'died' | 'fenced' | 'stderr';
+  /** Tenants that had work in it when it died, or whose thread cannot be ended. */
+  readonly tenants?: readonly string[];
   readonly pid?: number;
   readonly detail?: string;
   readonly readyMs?: number;
@@ -30,6 +33,8 @@ export interface CordonOptions {
   /** A host without any pool is ended after this. */
   readonly hostIdleMs: number;
   readonly report: (report: HostReport) => void;
+  /** A host died, or a thread in it cannot be ended: these tenants had work there. */
+  readonly blame: (tenants: readonly string[]) => void;
 }
 
 /** A host that lived this long did not crash in a loop. */
@@ -38,6 +43,8 @@ const HEALTHY_MS = 10_000;
 const FREE_DEATHS = 3;
 const PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1000;
+/** Where one tenant alone has to wait. */
+const MAX_PAUSE_ALONE_MS = 30_000;
 /** The reason of a death that is none. */
 const IDLE = 'idle';
 const CLOSED = 'closed';
@@ -132,10 +139,11 @@ export class Cordon {
     const startedAt = performance.now();
     const link: HostLink = new HostLink(spawnHost(kind, this.#options.spawn), this.#options.heartbeat, {
       ready: () => report({ cordon, kind, event: 'ready', ...pidOf(link), readyMs: performance.now() - startedAt }),
-      died: (reason) => this.#died(link, reason, startedAt),
+      died: (reason, tenants) => this.#died(link, reason, tenants, startedAt),
       said: (detail) => report({ cordon, kind, event: 'stderr', ...pidOf(link), detail }),
-      fenced: () => {
-        report({ cordon, kind, event: 'fenced', ...pidOf(link) });
+      fenced: (tenants) => {
+        report({ cordon, kind, event: 'fenced', ...pidOf(link), tenants });
+        this.#options.blame(tenants);
         this.#fillSoon();
       },
       empty: () => this.#endWhenIdle(link),
@@ -155,15 +163,17 @@ export class Cordon {
     this.#idle.unref();
   }
 
-  #died(link: HostLink, reason: string, startedAt: number): void {
+  #died(link: HostLink, reason: string, tenants: readonly string[], startedAt: number): void {
     const { cordon, kind, report } = this.#options;
     const orderly = reason === IDLE || reason === CLOSED;
-    report({ cordon, kind, event: orderly ? 'ended' : 'died', ...pidOf(link), detail: reason });
+    report({ cordon, kind, event: orderly ? 'ended' : 'died', ...pidOf(link), detail: reason, ...(orderly ? {} : { tenants }) });
     if (this.#closed || orderly) return;
+    this.#options.blame(tenants);
     const now = performance.now();
     this.#deaths = now - startedAt > HEALTHY_MS ? 1 : this.#deaths + 1;
     const over = this.#deaths - FREE_DEATHS;
-    if (over > 0) this.#pausedUntil = now + Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (over - 1));
+    const longest = isAlone(cordon) ? MAX_PAUSE_ALONE_MS : MAX_PAUSE_MS;
+    if (over > 0) this.#pausedUntil = now + Math.min(longest, PAUSE_MS * 2 ** (over - 1));
     this.#fillSoon();
   }
 }

@@ -10,7 +10,9 @@ import { HostedEgressPool } from './egress-pool.ts';
 import type { EntryOverride } from './entry.ts';
 import type { Heartbeat } from './host-process.ts';
 import { LazyPool } from './lazy-pool.ts';
-import type { EgressPool, EgressPoolSpec, Hosts, PoolReport, ToolsPool, ToolsPoolSpec } from './pool.ts';
+import type { Apart, EgressPool, EgressPoolSpec, Hosts, PoolReport, SeparationReport, ToolsPool, ToolsPoolSpec } from './pool.ts';
+import { sweepRunDir, writeApart } from './run-dir.ts';
+import { Separation } from './separation.ts';
 import { HostedToolsPool } from './tools-pool.ts';
 
 export interface HostsOptions {
@@ -31,6 +33,9 @@ export interface HostsOptions {
   readonly entries?: EntryOverride;
   readonly onPool?: (report: PoolReport) => void;
   readonly onHost?: (report: HostReport) => void;
+  /** Healthy time after which a tenant that was kept apart goes back; doubles with each death. Default: five minutes. */
+  readonly healthyMs?: number;
+  readonly onSeparation?: (report: SeparationReport) => void;
 }
 
 const HEARTBEAT: Heartbeat = { everyMs: 1000, misses: 5 };
@@ -56,14 +61,21 @@ function poolLimits(kind: PoolKind, limits: Limits): PoolLimits {
 class HostProcesses implements Hosts {
   readonly #options: HostsOptions;
   readonly #cordons = new Map<string, Cordon>();
-  readonly #pools = new Set<LazyPool>();
+  readonly #pools = new Map<LazyPool, { readonly kind: PoolKind; readonly tenant: string; readonly drainMs: number }>();
+  readonly #separations: { readonly [kind in PoolKind]: Separation };
   #closed = false;
 
   constructor(options: HostsOptions) {
     this.#options = options;
+    sweepRunDir(options.runDir);
+    this.#separations = { tools: this.#separation('tools'), egress: this.#separation('egress') };
     const spareCordon = options.spareCordon ?? SPARE_CORDON;
     if ((options.spares ?? 0) > 0) this.#cordon(spareCordon, 'tools');
     if ((options.egressSpares ?? 0) > 0) this.#cordon(spareCordon, 'egress');
+  }
+
+  apart(): readonly Apart[] {
+    return (['tools', 'egress'] as const).flatMap((kind) => this.#separations[kind].list().map((entry) => ({ kind, ...entry })));
   }
 
   toolsPool(spec: ToolsPoolSpec): ToolsPool {
@@ -80,9 +92,11 @@ class HostProcesses implements Hosts {
 
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
-    const drained = Promise.all([...this.#pools].map((pool) => pool.close(drainMs)));
+    for (const separation of Object.values(this.#separations)) separation.close();
+    const drained = Promise.all([...this.#pools.keys()].map((pool) => pool.close(drainMs)));
     await within(drained, drainMs + CLOSE_SLACK_MS);
     await within(Promise.all([...this.#cordons.values()].map((cordon) => cordon.close())), EXIT_MS);
+    sweepRunDir(this.#options.runDir);
   }
 
   #lazy(
@@ -96,12 +110,29 @@ class HostProcesses implements Hosts {
       load,
       poolLimits: { ...poolLimits(kind, spec.limits), ...(spec.isolation === 'call' ? { isolation: 'call' } : {}) },
       idleMs: spec.limits.idleMs,
-      cordon: () => this.#cordon(spec.cordon, kind),
+      cordon: () => this.#cordon(this.#separations[kind].cordonOf(assignment.tenant, spec.cordon), kind),
       report: (report) => this.#options.onPool?.(report),
       closed: () => this.#pools.delete(lazy),
     });
-    this.#pools.add(lazy);
+    this.#pools.set(lazy, { kind, tenant: assignment.tenant, drainMs: spec.limits.callDeadlineMs });
     return lazy;
+  }
+
+  #separation(kind: PoolKind): Separation {
+    const tell = (report: SeparationReport) => {
+      writeApart(this.#options.runDir, this.apart());
+      this.#options.onSeparation?.(report);
+    };
+    return new Separation(
+      {
+        separated: (entry) => tell({ kind, event: 'separated', ...entry }),
+        returned: (tenant) => {
+          for (const [pool, of] of this.#pools) if (of.kind === kind && of.tenant === tenant) pool.relocate(of.drainMs);
+          tell({ kind, event: 'returned', tenant });
+        },
+      },
+      this.#options.healthyMs,
+    );
   }
 
   #cordon(name: string, kind: PoolKind): Cordon {
@@ -124,6 +155,7 @@ class HostProcesses implements Hosts {
         spareLimits: poolLimits(kind, DEFAULT_LIMITS),
         hostIdleMs: hostIdleMs ?? HOST_IDLE_MS,
         report: (report) => onHost?.(report),
+        blame: (tenants) => this.#separations[kind].blame(tenants),
       });
       this.#cordons.set(key, cordon);
       if (this.#closed) void cordon.close();

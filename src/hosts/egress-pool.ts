@@ -39,7 +39,7 @@ export class HostedEgressPool implements EgressPool {
     if (!(pool instanceof LinkedPool)) return Promise.resolve(unsent(pool.detail ?? pool.code, pool.retryAfterMs));
     const maxBytes = order.work.kind === 'fetch' ? order.policy.maxResponseBytes : this.#limits.resultBytes;
     return new Promise((resolve) => {
-      const call = new EgressCall(pool, maxBytes, this.#lazy, signal, resolve);
+      const call = new EgressCall(pool, maxBytes, order.timeoutMs, this.#lazy, signal, resolve);
       pool.begin(call, { t: 'egress', pool: pool.id, call: call.id, order }, body);
     });
   }
@@ -62,8 +62,15 @@ class EgressCall extends LinkedCall {
   #body: Body | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(pool: LinkedPool, maxBytes: number, lazy: LazyPool, signal: AbortSignal, resolve: (sent: Sent) => void) {
-    super(pool, maxBytes, 0);
+  constructor(
+    pool: LinkedPool,
+    maxBytes: number,
+    timeoutMs: number,
+    lazy: LazyPool,
+    signal: AbortSignal,
+    resolve: (sent: Sent) => void,
+  ) {
+    super(pool, maxBytes, 0, Date.now() + timeoutMs + ABORT_MS);
     this.#lazy = lazy;
     this.#signal = signal;
     this.#resolve = resolve;

@@ -15,15 +15,17 @@ import { LinkedPool } from './linked-pool.ts';
 import type { Body } from './pool.ts';
 import type { SpawnedHost } from './spawn-host.ts';
 
-/** A fenced host lives this long for the calls of other tenants, at most. */
-const FENCE_GRACE_MS = 30_000;
+/** What a call may take beyond its deadline to be ended: the grace of a cancel, and of a kill. */
+const LATE_MS = 2000;
 const FENCED = 'fenced: a thread could not be terminated';
 
 export interface LinkEvents {
   ready(): void;
-  died(reason: string): void;
+  /** `tenants` had work in it; those of a fence have been told before. */
+  died(reason: string, tenants: readonly string[]): void;
   said(text: string): void;
-  fenced(): void;
+  /** A thread of this tenant cannot be ended. */
+  fenced(tenants: readonly string[]): void;
   /** Its last pool ended. */
   empty(): void;
 }
@@ -108,12 +110,29 @@ export class HostLink {
     if (this.process.dead) return;
     if (!this.fenced) {
       this.fenced = true;
-      this.#events.fenced();
-      this.#fenceTimer = setTimeout(() => this.process.kill(FENCED), FENCE_GRACE_MS);
+      this.#fenceTimer = setTimeout(
+        () => this.process.kill(FENCED),
+        Math.max(0, this.#lastDeadline(pool) + LATE_MS - Date.now()),
+      );
     }
+    this.#events.fenced(pool.tenant === undefined ? [] : [pool.tenant]);
     this.#forget(pool.id);
     pool.end('host_lost', failure('worker_lost', { detail: 'the thread could not be terminated' }));
     this.#endFenced();
+  }
+
+  /** Of the calls of other pools; now, where there are none. Epoch milliseconds. */
+  #lastDeadline(but: LinkedPool): number {
+    let last = Date.now();
+    for (const call of this.#calls.values()) if (call.pool !== but) last = Math.max(last, call.deadline);
+    return last;
+  }
+
+  /** Tenants with calls under way; where there are none, all that have a pool. */
+  #tenants(): string[] {
+    const assigned = [...this.#pools.values()].filter(({ tenant }) => tenant !== undefined);
+    const busy = assigned.filter(({ calls }) => calls.size > 0);
+    return [...new Set((busy.length > 0 ? busy : assigned).map(({ tenant }) => tenant as string))];
   }
 
   /** False: the host said what it may not say. */
@@ -240,6 +259,7 @@ export class HostLink {
   #died(reason: string): void {
     clearTimeout(this.#fenceTimer);
     const why = failure('worker_lost', { detail: `host: ${reason}` });
+    const tenants = this.fenced ? [] : this.#tenants();
     this.fenced = true;
     for (const body of this.#bodies.values()) body.lose(why);
     this.#bodies.clear();
@@ -250,7 +270,7 @@ export class HostLink {
     }
     this.#pools.clear();
     for (const call of this.#calls.values()) this.lose(call, why);
-    this.#events.died(reason);
+    this.#events.died(reason, tenants);
   }
 }
 

@@ -54,6 +54,15 @@ export class LazyPool {
     if (this.#running === 0) this.#idleSince = performance.now();
   }
 
+  /** The next call starts a new life, wherever the cordon is then; calls under way end where they began. */
+  relocate(drainMs: number): void {
+    const life = this.#life;
+    if (life === undefined) return;
+    this.#sleep();
+    this.#old.add(life);
+    void life.close(drainMs);
+  }
+
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#idleTimer);

@@ -23,6 +23,8 @@ export abstract class LinkedCall implements ActiveCall {
   /** Largest body of its end, and of one of its requests. */
   readonly maxBytes: number;
   readonly maxRequestBytes: number;
+  /** Epoch milliseconds: its caller ends it then. */
+  readonly deadline: number;
   ended = false;
   /** Long bodies towards the host, and of requests from it. */
   readonly #leaving: string[] = [];
@@ -30,8 +32,9 @@ export abstract class LinkedCall implements ActiveCall {
   readonly held: HeldRequests;
   #fence: NodeJS.Timeout | undefined;
 
-  constructor(pool: LinkedPool, maxBytes: number, maxRequestBytes: number) {
+  constructor(pool: LinkedPool, maxBytes: number, maxRequestBytes: number, deadline: number) {
     this.pool = pool;
+    this.deadline = deadline;
     this.id = pool.link.nextId();
     this.maxBytes = maxBytes;
     this.maxRequestBytes = maxRequestBytes;

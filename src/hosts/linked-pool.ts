@@ -31,7 +31,7 @@ export class LinkedPool {
   listener: PoolListener | undefined;
   /** Threads are up, with or without an assignment. */
   booted = false;
-  #assigned = false;
+  #tenant: string | undefined;
   #state: 'serving' | 'closing' | 'ended' = 'serving';
   #closed: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -41,6 +41,10 @@ export class LinkedPool {
     this.link = link;
   }
 
+  /** Whom it serves; undefined for a spare. */
+  get tenant(): string | undefined {
+    return this.#tenant;
+  }
   get serving(): boolean {
     return this.#state === 'serving' && !this.link.fenced;
   }
@@ -49,8 +53,8 @@ export class LinkedPool {
   }
 
   assign(assignment: Assignment, body: Uint8Array): void {
-    if (this.#state !== 'serving' || this.#assigned) return;
-    this.#assigned = true;
+    if (this.#state !== 'serving' || this.#tenant !== undefined) return;
+    this.#tenant = assignment.tenant;
     const frame = { t: 'assign', pool: this.id, assignment } as const;
     if (this.link.process.sender.send(frame, poolStream(this.id), body)) return;
     this.fail(failure('toolset_broken', { detail: 'vars are larger than 64 KiB' }));

@@ -82,10 +82,25 @@ export interface PoolReport {
   readonly readyMs?: number;
 }
 
+/** A tenant that is kept in hosts of its own, since it may have killed a shared one. */
+export interface Apart {
+  readonly kind: 'tools' | 'egress';
+  readonly tenant: string;
+  /** Deaths of hosts that it had work in. */
+  readonly deaths: number;
+  /** Epoch milliseconds, where nothing happens until then. */
+  readonly until: number;
+}
+export type SeparationReport =
+  | ({ readonly event: 'separated' } & Apart)
+  | { readonly event: 'returned'; readonly kind: 'tools' | 'egress'; readonly tenant: string };
+
 /** All host processes of this supervisor. */
 export interface Hosts {
   toolsPool(spec: ToolsPoolSpec): ToolsPool;
   egressPool(spec: EgressPoolSpec): EgressPool;
+  /** Tenants that are kept apart now. */
+  apart(): readonly Apart[];
   /** Ends every host: pools get `drainMs`, then SIGKILL for what is left. */
   close(drainMs: number): Promise<void>;
 }

@@ -40,7 +40,7 @@ export class HostedToolsPool implements ToolsPool {
       queueMicrotask(() => sink.end({ status: 'error', failure: pool }, undefined));
       return NOTHING;
     }
-    const call = new ToolsCall(pool, this.#limits, this.#lazy, sink);
+    const call = new ToolsCall(pool, this.#limits, context.deadline, this.#lazy, sink);
     pool.begin(call, { t: 'call', pool: pool.id, call: call.id, operation, context }, args);
     return call;
   }
@@ -65,8 +65,8 @@ class ToolsCall extends LinkedCall {
   readonly #lazy: LazyPool;
   readonly #sink: CallSink;
 
-  constructor(pool: LinkedPool, limits: Limits, lazy: LazyPool, sink: CallSink) {
-    super(pool, limits.resultBytes, limits.argumentsBytes);
+  constructor(pool: LinkedPool, limits: Limits, deadline: number, lazy: LazyPool, sink: CallSink) {
+    super(pool, limits.resultBytes, limits.argumentsBytes, deadline);
     this.#lazy = lazy;
     this.#sink = sink;
   }
@@ -96,7 +96,7 @@ class DescribeCall extends LinkedCall {
   readonly #timer: NodeJS.Timeout;
 
   constructor(pool: LinkedPool, lazy: LazyPool, resolve: (described: Body | Failure) => void) {
-    super(pool, MANIFEST_BYTES, 0);
+    super(pool, MANIFEST_BYTES, 0, Date.now() + DESCRIBE_MS);
     this.#lazy = lazy;
     this.#resolve = resolve;
     this.#timer = setTimeout(() => this.kill(), DESCRIBE_MS);

@@ -5,3 +5,13 @@
 export function ownCordon(tenant: string): string {
   return `own:${tenant}`;
 }
+
+/** Hosts of this tenant alone, since it may have killed a shared one. */
+export function apartCordon(tenant: string): string {
+  return `apart:${tenant}`;
+}
+
+/** Whether a cordon holds one tenant only, whatever the configuration says. */
+export function isAlone(cordon: string): boolean {
+  return cordon.includes(':');
+}

@@ -14,7 +14,17 @@ import type { CallOutcome } from '../../src/boundary/outcome.ts';
 import type { HostReport } from '../../src/hosts/cordon.ts';
 import { createHosts, type HostsOptions } from '../../src/hosts/create-hosts.ts';
 import { BodyLost, PoolBroken } from '../../src/hosts/pool-errors.ts';
-import type { ActiveCall, Body, BodyStream, CallSink, Hosts, PoolReport, ToolsPool } from '../../src/hosts/pool.ts';
+import type {
+  ActiveCall,
+  Body,
+  BodyStream,
+  CallSink,
+  Hosts,
+  PoolReport,
+  SeparationReport,
+  ToolsPool,
+} from '../../src/hosts/pool.ts';
+import { readApart } from '../../src/hosts/run-dir.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/shared/limits.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/hosts/${name}`, import.meta.url));
@@ -34,6 +44,7 @@ interface World {
   hosts: Hosts;
   pools: PoolReport[];
   events: HostReport[];
+  moves: SeparationReport[];
   runDir: string;
   pid: () => number;
   tools: (tenant?: string, limits?: Partial<Limits>, more?: { script?: string; cordon?: string }) => ToolsPool;
@@ -43,12 +54,14 @@ type Test = { testdir(): string; teardown(fn: () => Promise<unknown>): void };
 function world(t: Test, options: Partial<HostsOptions> = {}): World {
   const pools: PoolReport[] = [];
   const events: HostReport[] = [];
+  const moves: SeparationReport[] = [];
   const runDir = join(t.testdir(), 'run');
   const hosts = createHosts({
     runDir,
     entries: { tools: THREAD, egress: THREAD },
     onPool: (report) => pools.push(report),
     onHost: (report) => events.push(report),
+    onSeparation: (report) => moves.push(report),
     ...options,
   });
   t.teardown(() => hosts.close(0));
@@ -56,6 +69,7 @@ function world(t: Test, options: Partial<HostsOptions> = {}): World {
     hosts,
     pools,
     events,
+    moves,
     runDir,
     pid: () => events.findLast(({ event }) => event === 'started')?.pid ?? 0,
     tools: (tenant = 'acme', limits = {}, { script = 'script', cordon = 'shared' } = {}) =>
@@ -80,7 +94,7 @@ interface Begun {
   end: Promise<Ended>;
   notices: Notice[];
 }
-function begin(pool: ToolsPool, tool: string, args: unknown = {}, request?: CallSink['request']): Begun {
+function begin(pool: ToolsPool, tool: string, args: unknown = {}, request?: CallSink['request'], of: object = {}): Begun {
   const notices: Notice[] = [];
   let ends = 0;
   let active!: ActiveCall;
@@ -93,7 +107,7 @@ function begin(pool: ToolsPool, tool: string, args: unknown = {}, request?: Call
         resolve({ outcome, body, ends: () => ends });
       },
     };
-    active = pool.call({ kind: 'tool', name: tool }, context, bytes(JSON.stringify(args)), sink);
+    active = pool.call({ kind: 'tool', name: tool }, { ...context, ...of }, bytes(JSON.stringify(args)), sink);
   });
   return { active, end, notices };
 }
@@ -427,7 +441,7 @@ t.test('hosts that die', async (t) => {
   for (let round = 0; round < 3; round += 1) {
     const calls = Array.from({ length: 20 }, () => begin(pool, 'never'));
     await json(pool, 'echo');
-    const host = events.findLast(({ event, cordon }) => event === 'started' && cordon === 'shared')?.pid ?? 0;
+    const host = events.findLast(({ event, cordon }) => event === 'started' && cordon !== 'own')?.pid ?? 0;
     process.kill(host, 'SIGKILL');
     const ends = await Promise.all(calls.map(({ end }) => end));
     t.ok(ends.every((end) => code(end) === 'worker_lost'));
@@ -439,14 +453,18 @@ t.test('hosts that die', async (t) => {
   apart.active.cancel('cancelled');
   t.equal(code(await apart.end), 'ok', 'another cordon noticed nothing');
 
-  await t.test('again and again: a bounded pause', async (t) => {
-    let refused = 0;
-    for (let n = 0; n < 8; n += 1) {
-      const end = await begin(pool, 'kill_host').end;
-      if (end.outcome.status === 'error' && end.outcome.failure.retryAfterMs !== undefined) refused += 1;
+  await t.test('again and again: a pause that grows', async (t) => {
+    const pauses: number[] = [];
+    while (pauses.length < 3) {
+      const { outcome } = await begin(pool, 'kill_host').end;
+      if (outcome.status !== 'error' || outcome.failure.retryAfterMs === undefined) continue;
+      pauses.push(outcome.failure.retryAfterMs);
+      await delay(outcome.failure.retryAfterMs + 10);
     }
-    t.ok(refused > 0, 'a crash loop is slowed down');
-    await delay(1100);
+    t.ok(
+      pauses.every((ms, n) => ms > 50 * 2 ** n && ms <= 100 * 2 ** n),
+      `a crash loop is slowed down: ${pauses.join(', ')} ms`,
+    );
     t.same(await json(pool, 'echo', { back: 1 }), { back: 1 });
   });
 
@@ -458,49 +476,138 @@ t.test('hosts that die', async (t) => {
 });
 
 t.test('a thread that cannot be terminated', async (t) => {
-  const { tools, events, pools } = world(t);
-  const pool = tools();
-  const other = tools('globex');
-  const started = () => events.filter(({ event }) => event === 'started').map(({ pid }) => pid ?? 0);
-  const died = () => events.filter(({ event }) => event === 'died');
-
   await t.test('alone: its host is killed', async (t) => {
-    const warm = await json(pool, 'echo', { warm: 1 });
-    t.same(warm, { warm: 1 });
+    const { tools, events } = world(t);
+    const pool = tools();
+    t.same(await json(pool, 'echo', { warm: 1 }), { warm: 1 });
     const stuck = begin(pool, 'stuck');
     await delay(50);
     stuck.active.kill();
     t.equal(code(await stuck.end), 'worker_lost');
-    t.match(died(), [{ detail: /could not be terminated/ }]);
+    t.match(
+      events.filter(({ event }) => event === 'died'),
+      [{ detail: /could not be terminated/ }],
+    );
     t.same(await json(pool, 'echo', { after: 1 }), { after: 1 });
   });
 
   await t.test('beside another tenant: that one is served to its end first', async (t) => {
+    const { tools, events, pools, moves } = world(t);
+    const [pool, other] = [tools(), tools('globex')];
+    const died = () => events.filter(({ event }) => event === 'died');
+    await json(pool, 'echo');
     const held = begin(other, 'wait');
     const stuck = begin(pool, 'stuck');
     const neighbour = begin(pool, 'never');
     t.same(await json(other, 'echo', { before: 1 }), { before: 1 });
-    const [host] = started().slice(-1);
+    const [old] = events.filter(({ event }) => event === 'started');
     stuck.active.kill();
     t.same([code(await stuck.end), code(await neighbour.end)], ['worker_lost', 'worker_lost']);
-    t.ok(events.some(({ event, pid }) => event === 'fenced' && pid === host));
+    t.match(
+      events.filter(({ event }) => event === 'fenced'),
+      [{ pid: old?.pid, tenants: ['acme'] }],
+    );
     t.same(await json(other, 'echo', { fresh: 1 }), { fresh: 1 }, 'new calls go to a fresh host');
     t.same(await json(pool, 'echo', { fresh: 2 }), { fresh: 2 });
-    t.not(started().at(-1), host);
-    t.equal(died().length, 1, 'the old one lives for the held call');
+    const fresh = events.filter(({ event, pid }) => event === 'started' && pid !== old?.pid).map(({ cordon }) => cordon);
+    t.same(fresh, ['shared', 'apart:acme'], 'and those of the tenant at fault to one of its own');
+    t.match(moves, [{ event: 'separated', tenant: 'acme', deaths: 1 }]);
+    t.equal(died().length, 0, 'the old one lives for the held call');
     held.active.cancel('cancelled');
     t.equal(code(await held.end), 'ok');
-    await until(() => died().length === 2, 'the end of the fenced host');
+    await until(() => died().length === 1, 'the end of the fenced host');
     t.same(await json(other, 'echo', { after: 1 }), { after: 1 });
-    t.equal(pools.filter(({ event, tenant }) => event === 'host_lost' && tenant === 'acme').length, 2);
+    t.equal(pools.filter(({ event, tenant }) => event === 'host_lost' && tenant === 'acme').length, 1);
+    t.equal(moves.length, 1, 'the end of a fenced host is no news of anybody');
+  });
+
+  await t.test('beside a call that does not end: killed when the deadline of that one has passed', async (t) => {
+    const { tools, events } = world(t);
+    const [pool, other] = [tools(), tools('globex')];
+    await Promise.all([json(pool, 'echo'), json(other, 'echo')]);
+    const held = begin(other, 'never', {}, undefined, { deadline: Date.now() + 1500 });
+    const stuck = begin(pool, 'stuck');
+    await delay(50);
+    stuck.active.kill();
+    t.equal(code(await stuck.end), 'worker_lost');
+    t.equal(events.filter(({ event }) => event === 'died').length, 0);
+    t.equal(code(await held.end), 'worker_lost');
+    t.ok(Date.now() > context.deadline - 60_000 + 1500);
+    t.match(
+      events.filter(({ event }) => event === 'died'),
+      [{ detail: /could not be terminated/ }],
+    );
   });
 
   await t.test('at the close of its pool', async (t) => {
+    const { tools } = world(t);
+    const [pool, other] = [tools(), tools('globex')];
     const stuck = begin(pool, 'stuck');
     await json(other, 'echo');
     await pool.close(0);
     t.equal(code(await stuck.end), 'worker_lost');
     t.equal(pool.awake, false);
+  });
+});
+
+t.test('a tenant whose work kills hosts is served by hosts of its own, until it has been healthy for a time', async (t) => {
+  const { tools, events, moves, hosts, runDir } = world(t, { healthyMs: 1500 });
+  const [acme, globex, initech] = [tools(), tools('globex'), tools('initech')];
+  await Promise.all([json(acme, 'echo'), json(globex, 'echo'), json(initech, 'echo')]);
+  const homes = () => new Map(events.filter(({ event }) => event === 'started').map(({ cordon, pid }) => [cordon, pid] as const));
+  const working = begin(globex, 'never');
+  t.equal(code(await begin(acme, 'kill_host').end), 'worker_lost');
+  t.equal(code(await working.end), 'worker_lost');
+  t.same(
+    moves.map(({ event, tenant }) => `${event} ${tenant}`).toSorted(),
+    ['separated acme', 'separated globex'],
+    'all who had work in it',
+  );
+  await Promise.all([json(acme, 'echo'), json(globex, 'echo'), json(initech, 'echo')]);
+  t.same([...homes().keys()].sort(), ['apart:acme', 'apart:globex', 'shared']);
+  t.match(
+    readApart(runDir).map(({ tenant }) => tenant),
+    ['acme', 'globex'],
+  );
+
+  await t.test('the next death names its tenant, and costs nobody else anything', async (t) => {
+    const held = [begin(globex, 'wait'), begin(initech, 'wait')];
+    await Promise.all([json(globex, 'echo'), json(initech, 'echo')]);
+    moves.length = 0;
+    t.equal(code(await begin(acme, 'kill_host').end), 'worker_lost');
+    t.match(moves, [{ event: 'separated', tenant: 'acme', deaths: 2 }]);
+    t.same(await json(acme, 'echo', { again: 1 }), { again: 1 });
+    for (const { active, end } of held) {
+      active.cancel('cancelled');
+      t.equal(code(await end), 'ok');
+    }
+  });
+
+  await t.test('back after a healthy time; the one at fault later', async (t) => {
+    const running = begin(globex, 'wait');
+    await until(() => moves.some(({ event, tenant }) => event === 'returned' && tenant === 'globex'), 'the return of globex');
+    t.same(
+      hosts.apart().map(({ tenant }) => tenant),
+      ['acme'],
+      'its time has doubled',
+    );
+    const shared = homes().get('shared');
+    t.same(await json(globex, 'echo', { home: 1 }), { home: 1 });
+    t.equal(homes().get('shared'), shared);
+    running.active.cancel('cancelled');
+    t.equal(code(await running.end), 'ok', 'what ran ends where it began');
+    await until(() => moves.some(({ event, tenant }) => event === 'returned' && tenant === 'acme'), 'the return of acme');
+    t.same(hosts.apart(), []);
+    // Served by the shared host again: its death is felt there.
+    const beside = begin(initech, 'never');
+    await json(initech, 'echo');
+    await begin(acme, 'kill_host').end;
+    t.equal(code(await beside.end), 'worker_lost');
+    t.match(
+      moves.findLast(({ tenant }) => tenant === 'acme'),
+      { event: 'separated', deaths: 3 },
+      'and what it did before counts',
+    );
   });
 });
 
@@ -542,8 +649,8 @@ t.test('bad frames end the host, and every call in it', async (t) => {
     'silent',
   ];
   for (const fault of faults) {
-    // A cordon each: a crash loop is slowed down otherwise.
-    const pool = tools('acme', {}, { cordon: fault });
+    // A tenant and a cordon each: a crash loop is slowed down otherwise.
+    const pool = tools(fault, {}, { cordon: fault });
     const neighbour = begin(pool, 'nothing');
     t.equal(code(await begin(pool, fault).end), 'worker_lost', fault);
     t.equal(code(await neighbour.end), 'worker_lost');
@@ -552,19 +659,20 @@ t.test('bad frames end the host, and every call in it', async (t) => {
   }
 
   await t.test('more than the credit, more than the limit', async (t) => {
-    const pool = tools('acme', { resultBytes: 1_000_000 }, { cordon: 'overrun' });
+    const pool = tools('overrun', { resultBytes: 1_000_000 }, { cordon: 'overrun' });
     const overrun = await begin(pool, 'credit_overrun').end;
     // Read before, and there would be credit for more.
     await until(() => events.some(({ event, cordon }) => event === 'died' && cordon === 'overrun'));
     await t.rejects(read(overrun.body), BodyLost);
-    const endless = await begin(pool, 'endless_body').end;
+    // Another tenant: the first one has hosts of its own from now on.
+    const endless = await begin(tools('endless', { resultBytes: 1_000_000 }, { cordon: 'overrun' }), 'endless_body').end;
     await t.rejects(read(endless.body), BodyLost);
     const died = events.filter(({ event, cordon }) => event === 'died' && cordon === 'overrun');
     t.match(died, [{ detail: /chunk out of place/ }, { detail: /chunk out of place/ }]);
   });
 
   await t.test('bodies of requests that are begun and never ended', async (t) => {
-    const pool = tools('acme', { argumentsBytes: 65_536 }, { cordon: 'hoard' });
+    const pool = tools('hoard', { argumentsBytes: 65_536 }, { cordon: 'hoard' });
     for (let round = 0; round < 2; round += 1) {
       // The room of the first round is free again in the second.
       const call: Begun = begin(pool, 'hoard', {}, (request) => call.active.reply(request, { status: 'ok' }));
@@ -574,7 +682,7 @@ t.test('bad frames end the host, and every call in it', async (t) => {
   });
 
   await t.test('frames for what is settled or unknown are dropped', async (t) => {
-    const pool = tools('acme', {}, { cordon: 'late' });
+    const pool = tools('late', {}, { cordon: 'late' });
     const { body, ends } = await begin(pool, 'unknown_call').end;
     t.equal((await read(body)).toString(), '{"late":false}');
     const again = await begin(pool, 'unknown_call').end;

@@ -53,6 +53,7 @@ class Running {
         return hosts.toolsPool(spec);
       },
       egressPool: (spec) => hosts.egressPool(spec),
+      apart: () => hosts.apart(),
       close: (ms) => hosts.close(ms),
     };
     const audit: AuditLog = {
