@@ -11,6 +11,8 @@ import { DEFAULT_CORDON } from './config/load-tenant.ts';
 import { ConnectFlows } from './connections/connect/connect-flow.ts';
 import { connectOffer } from './connections/connect/connect-link.ts';
 import { connectionProblems } from './connections/connection-states.ts';
+import { AuthorizationServers } from './connections/oauth/authorization-servers.ts';
+import { GuardedFetch } from './connections/oauth/guarded-fetch.ts';
 import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
@@ -21,6 +23,7 @@ import { separationReporter, tenantsApart } from './tenants/separation-reports.t
 import { newCorrelationId } from './shared/ids.ts';
 import { createAdmission } from './tenants/admission.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
+import { claimedTenant } from './tenants/claimed-tenant.ts';
 import { createDispatch } from './tenants/dispatch.ts';
 import { createRegistry, type Registry } from './tenants/registry.ts';
 import { ToolsetUsers } from './tenants/toolset-users.ts';
@@ -47,6 +50,8 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
+/** For one request to an issuer of access tokens: callers wait for it. */
+const ISSUER_MS = 5000;
 /** After the drain: what is stopped then still gets its coded answer before its connection is cut. */
 const LAST_ANSWER_MS = 1000;
 
@@ -158,11 +163,19 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
     resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
   });
+  const issuers = new GuardedFetch({ privateOrigins, timeoutMs: ISSUER_MS });
+  opened.add(() => issuers.close());
+  const issuerMetadata = new AuthorizationServers(issuers, Date.now);
   const inbound = createInboundAuth({
     server,
     configOf: (tenant) => registry.get(tenant)?.config,
     baseUrl: () => url,
     tokens: vault.tokens,
+    secrets,
+    tenantOfClaim: (value) => claimedTenant(registry, value),
+    fetch: (address, request) => issuers.fetch(address, request),
+    metadata: (issuer) => issuerMetadata.of({ issuer, endpoints: undefined }),
+    onFailure: (issuer, reason) => log.warn({ issuer, reason }, 'an issuer of access tokens cannot be asked'),
   });
   const http = createHttpServer({
     config: server,

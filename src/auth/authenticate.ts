@@ -1,21 +1,12 @@
 // From an `Authorization` header to a principal of one tenant, or to a refusal.
 // Not responsible for finding the tenant candidate (path, host), for any kind of token (`TokenSource`) or for what the principal may do.
-// Invariant: the verified credential decides about its tenant; whatever is thrown here is a refusal; what is kept is kept per tenant, for
-// the configuration that it was proved with, and by the hash of the token.
+// Invariant: the verified credential decides about its tenant; whatever is thrown here is a refusal; one verification per token at a
+// time, and no tenant whose issuer hangs takes the place of another.
 import { hash } from 'node:crypto';
-import type { CompiledAuth } from '../config/compiled-auth.ts';
 import { readBearer } from './bearer.ts';
+import { KeptVerdicts } from './kept-verdicts.ts';
 import { type TokenForm, tokenForm } from './token-form.ts';
-import {
-  type AuthDenial,
-  type AuthTenant,
-  type Found,
-  isDenial,
-  notNow,
-  tokenRefused,
-  type TokenSource,
-  type Verdict,
-} from './verdict.ts';
+import { type AuthDenial, type AuthTenant, type Found, notNow, tokenRefused, type TokenSource, type Verdict } from './verdict.ts';
 
 export type Authenticate = (authorization: string | undefined, tenant: string) => Verdict | Promise<Verdict>;
 
@@ -27,35 +18,15 @@ export interface AuthenticatorOptions {
   readonly now?: () => number;
 }
 
-/** Verdicts kept; the oldest goes first. */
-const KEPT = 10_000;
-/** Verifications under way; another one is told to come again. */
-const AT_ONCE = 256;
-
-interface Kept {
-  readonly verdict: Verdict;
-  readonly auth: CompiledAuth;
-  /** Epoch milliseconds. */
-  readonly until: number;
-}
-
+/** Verifications under way of one tenant; another one is told to come again. */
+const AT_ONCE = 64;
 const NO_TOKEN: AuthDenial = { code: 'unauthenticated', reason: 'there is no bearer token' };
+const NO_ISSUER = tokenRefused('no issuer of this tenant makes such tokens');
 
 export function createAuthenticator({ sources, tenantOf, now = Date.now }: AuthenticatorOptions): Authenticate {
-  const kept = new Map<string, Kept>();
+  const kept = new KeptVerdicts(now);
   const underWay = new Map<string, Promise<Verdict>>();
-
-  function keep(key: string, verdict: Verdict, { goodMs, badMs }: Found, auth: CompiledAuth): void {
-    const until = isDenial(verdict)
-      ? now() + (verdict.temporary === true ? 0 : badMs)
-      : Math.min(now() + goodMs, verdict.expiresAt ?? Number.POSITIVE_INFINITY);
-    if (until <= now()) return;
-    kept.delete(key);
-    kept.set(key, { verdict, auth, until });
-    if (kept.size <= KEPT) return;
-    const oldest = kept.keys().next();
-    if (!oldest.done) kept.delete(oldest.value);
-  }
+  const perTenant = new Map<string, number>();
 
   function choose(form: TokenForm, tenant: AuthTenant): Found | undefined {
     for (const source of sources) {
@@ -68,34 +39,35 @@ export function createAuthenticator({ sources, tenantOf, now = Date.now }: Authe
   function verify(token: string, id: string): Verdict | Promise<Verdict> {
     const tenant = tenantOf(id);
     if (tenant === undefined) return tokenRefused('there is no such tenant');
-    const minted = token.startsWith('lh_');
-    const key = minted ? '' : `${id} ${hash('sha256', token, 'base64url')}`;
-    if (!minted) {
-      const known = kept.get(key);
-      if (known !== undefined && known.auth === tenant.auth && now() < known.until) return known.verdict;
-      const running = underWay.get(key);
-      if (running !== undefined) return running;
-    }
+    // Found by their hash anyway, and revoked at once: nothing is to be kept of them.
+    if (token.startsWith('lh_')) return choose(tokenForm(token), tenant)?.verify(token, tenant) ?? NO_ISSUER;
+    const key = `${id} ${hash('sha256', token, 'base64url')}`;
+    const known = kept.get(key, tenant.auth) ?? underWay.get(key);
+    if (known !== undefined) return known;
     const found = choose(tokenForm(token), tenant);
-    if (found === undefined) return tokenRefused('no issuer of this tenant makes such tokens');
+    if (found === undefined) return NO_ISSUER;
+    const running = perTenant.get(id) ?? 0;
+    if (running >= AT_ONCE) return notNow('too many tokens of the tenant are being verified');
     const verdict = found.verify(token, tenant);
     if (!(verdict instanceof Promise)) {
-      if (!minted) keep(key, verdict, found, tenant.auth);
+      kept.keep(key, verdict, found, tenant.auth);
       return verdict;
     }
-    if (underWay.size >= AT_ONCE) {
-      void verdict.catch(() => undefined);
-      return notNow('too many tokens are being verified');
-    }
-    const settled = verdict
-      .catch(failed)
-      .then((known) => {
-        keep(key, known, found, tenant.auth);
-        return known;
-      })
-      .finally(() => underWay.delete(key));
+    perTenant.set(id, running + 1);
+    const settled = verdict.catch(failed).then((settledVerdict) => {
+      underWay.delete(key);
+      left(id);
+      kept.keep(key, settledVerdict, found, tenant.auth);
+      return settledVerdict;
+    });
     underWay.set(key, settled);
     return settled;
+  }
+
+  function left(id: string): void {
+    const running = (perTenant.get(id) ?? 1) - 1;
+    if (running === 0) perTenant.delete(id);
+    else perTenant.set(id, running);
   }
 
   return (authorization, tenant) => {

@@ -3,6 +3,7 @@
 // Invariant: canonical (MCP 2026-07-28, authorization): lower-case scheme and host, no fragment, no trailing slash; one address stands for
 // one tenant, but for the shared one, which stands for none.
 import type { CompiledRouting } from '../config/compiled-auth.ts';
+import { isTenantId } from '../shared/ids.ts';
 
 /** `path`: /t/<tenant>/mcp. `host`: /mcp at the tenant's host name. `shared`: /mcp for all, the tenant is named elsewhere. */
 export type Place = 'path' | 'host' | 'shared';
@@ -45,11 +46,11 @@ export class Resources {
   /** The tenant that the address stands for, where it is one of ours at all. */
   tenantOf(uri: string): string | undefined {
     const [, inPath] = /\/t\/([^/]+)\/mcp$/.exec(uri) ?? [];
-    if (inPath !== undefined && this.#routing.path && uri === this.at('path', inPath)) return inPath;
+    if (inPath !== undefined && isTenantId(inPath) && this.#routing.path && uri === this.at('path', inPath)) return inPath;
     const { host } = this.#routing;
     const name = host === undefined ? undefined : URL.parse(uri)?.hostname;
     const inHost = host === undefined || name === undefined ? undefined : tenantInHost(name, host);
-    return inHost !== undefined && uri === this.at('host', inHost) ? inHost : undefined;
+    return inHost !== undefined && isTenantId(inHost) && uri === this.at('host', inHost) ? inHost : undefined;
   }
 
   #hostBase(tenant: string): string {

@@ -25,8 +25,7 @@ export class AuthorizationServers {
   }
 
   /** Rejects with a `NoAnswer` that was not `sent`: nothing of a grant was spent. */
-  of(oauth: CompiledOAuth): Promise<AuthorizationServer> {
-    const { issuer, endpoints } = oauth;
+  of({ issuer, endpoints }: Pick<CompiledOAuth, 'issuer' | 'endpoints'>): Promise<AuthorizationServer> {
     if (endpoints !== undefined) return Promise.resolve(configured(issuer, endpoints));
     if (issuer === undefined) return Promise.reject(new NoAnswer('neither issuer nor endpoints', { sent: false, refused: true }));
     const known = this.#known.get(issuer);
