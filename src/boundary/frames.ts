@@ -23,7 +23,12 @@ export type CancelReason = (typeof CANCEL_REASONS)[number];
 export const PoolLimitsSchema = Type.Object(
   {
     threads: Type.Integer({ minimum: 1 }),
+    /** JavaScript heap of one thread, MiB. V8's own limit lies far above it. */
     heapMb: Type.Integer({ minimum: 1 }),
+    /** Memory of one thread outside its heap, MiB; absent: as much as its work needs. */
+    offHeapMb: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** Longest run of one thread without a turn of its event loop, milliseconds; absent: any. */
+    runMs: Type.Optional(Type.Integer({ minimum: 1 })),
     resultBytes: Type.Integer(),
     logLinesPerCall: Type.Integer(),
     /** A thread serves one call and is replaced by a fresh one; absent: calls of a tenant share their threads. */

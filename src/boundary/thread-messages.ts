@@ -102,16 +102,21 @@ export type FromThread =
     }
   | { readonly t: 'notice'; readonly call: number; readonly notice: Notice }
   /** The body of a result that `run` is about to return, by transfer. */
-  | { readonly t: 'body'; readonly call: number; readonly body: Uint8Array };
+  | { readonly t: 'body'; readonly call: number; readonly body: Uint8Array }
+  /** The answer to `ping`. */
+  | { readonly t: 'pong' };
 
 /** host -> thread. `body` is absent where it is empty. A reply for a call that has ended is ignored. */
-export type ToThread = {
-  readonly t: 'reply';
-  readonly call: number;
-  readonly request: number;
-  readonly reply: HostReply;
-  readonly body?: Uint8Array;
-};
+export type ToThread =
+  | {
+      readonly t: 'reply';
+      readonly call: number;
+      readonly request: number;
+      readonly reply: HostReply;
+      readonly body?: Uint8Array;
+    }
+  /** Whether the event loop still turns: asked of a tools thread that has not been idle for long. */
+  | { readonly t: 'ping' };
 
 // ---- bodies ----------------------------------------------------------------------------------------------------
 /** From this size on a transfer is cheaper than the two copies of a structured clone. */

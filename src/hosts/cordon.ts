@@ -1,6 +1,7 @@
 // The host process of one cordon and kind: started when first needed, replaced when it dies, with warm spares inside.
 // Not responsible for pools of tenants (`lazy-pool`).
 // Invariant: at most one host takes new calls; one that died again and again is started again with a growing, bounded pause.
+import { isDeepStrictEqual } from 'node:util';
 import type { PoolLimits } from '../boundary/frames.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
 import { isAlone } from '../shared/cordon-name.ts';
@@ -70,7 +71,7 @@ export class Cordon {
   takePool(limits: PoolLimits): LinkedPool | Failure {
     const link = this.#link();
     if (!(link instanceof HostLink)) return link;
-    const spare = sameLimits(limits, this.#options.spareLimits) ? this.#takeSpare(link) : undefined;
+    const spare = isDeepStrictEqual(limits, this.#options.spareLimits) ? this.#takeSpare(link) : undefined;
     return spare ?? link.open(limits);
   }
 
@@ -181,14 +182,4 @@ export class Cordon {
 function pidOf(link: HostLink): { pid?: number } {
   const pid = link.process.pid;
   return pid === undefined ? {} : { pid };
-}
-
-function sameLimits(a: PoolLimits, b: PoolLimits): boolean {
-  return (
-    a.threads === b.threads &&
-    a.isolation === b.isolation &&
-    a.heapMb === b.heapMb &&
-    a.resultBytes === b.resultBytes &&
-    a.logLinesPerCall === b.logLinesPerCall
-  );
 }

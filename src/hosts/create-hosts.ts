@@ -53,8 +53,8 @@ export function createHosts(options: HostsOptions): Hosts {
 }
 
 function poolLimits(kind: PoolKind, limits: Limits): PoolLimits {
-  const { resultBytes, logLinesPerCall } = limits;
-  if (kind === 'tools') return { threads: limits.threads, heapMb: limits.heapMb, resultBytes, logLinesPerCall };
+  const { threads, heapMb, offHeapMb, runMs, resultBytes, logLinesPerCall } = limits;
+  if (kind === 'tools') return { threads, heapMb, offHeapMb, runMs, resultBytes, logLinesPerCall };
   return { threads: 1, heapMb: Math.max(EGRESS_HEAP_MB, limits.heapMb), resultBytes, logLinesPerCall };
 }
 

@@ -84,6 +84,7 @@ export const FAILURES = {
   arguments_too_large: row('limit', 200, 50103, 'none', 'The arguments are larger than allowed.'),
   result_too_large: row('limit', 200, 50104, 'none', 'The result is larger than allowed.'),
   heap_limit: row('limit', 200, 50105, 'none', 'The tool used more memory than the tenant may use.'),
+  run_limit: row('limit', 200, 50110, 'retry', 'A thread of the tenant ran without a pause for longer than allowed.'),
   depth_limit: row('limit', 200, 50106, 'none', 'Nested calls are deeper than allowed.'),
   fanout_limit: row('limit', 200, 50107, 'none', 'One call began more nested operations than allowed.'),
   store_quota: row('limit', 200, 50108, 'none', 'The store of the tenant is full or the value is larger than allowed.'),

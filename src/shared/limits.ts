@@ -12,6 +12,8 @@ export const LimitsSchema = Type.Object(
   {
     threads: integer(1, 1, 16, 'Worker threads of the tools pool.'),
     heapMb: integer(64, 16, 4096, 'JavaScript heap of one tools thread, MiB.'),
+    offHeapMb: integer(64, 16, 4096, 'Memory of one tools thread outside its heap (buffers), MiB.'),
+    runMs: integer(5000, 100, 600_000, 'Longest run of a tools thread without a pause: what does not await holds up all else.'),
     concurrentCalls: integer(32, 1, 10_000, 'Calls of the tenant under way at once; nested calls run in the slot of their root.'),
     callDeadlineMs: integer(30_000, 100, 600_000, 'Longest duration of a call, nested work included.'),
     argumentsBytes: integer(1_048_576, 1024, 16_777_216, 'Largest arguments of a call.'),

@@ -17,6 +17,7 @@ const INTERRUPTED: ReadonlySet<Failure['code']> = new Set([
   'worker_lost',
   'deadline_exceeded',
   'heap_limit',
+  'run_limit',
   'cancelled',
   'draining',
   'result_too_large',

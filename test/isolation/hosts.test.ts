@@ -717,11 +717,11 @@ t.test('what a thread sees of the machine', async (t) => {
 
 t.test('memory is zeroed before a thread gets it', async (t) => {
   const { tools } = world(t);
-  const first = tools();
+  const first = tools('acme', { offHeapMb: 1024 });
   await json(first, 'dirty_memory');
   t.same(await json(first, 'find_memory'), { dirty: 0 });
   await json(tools('globex'), 'echo');
-  t.same(await json(tools('globex'), 'find_memory'), { dirty: 0 });
+  t.same(await json(tools('globex', { offHeapMb: 1024 }), 'find_memory'), { dirty: 0 });
 });
 
 t.test('idle pools hold no thread', async (t) => {

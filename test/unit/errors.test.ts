@@ -45,6 +45,7 @@ const PINNED: Record<string, readonly [cls: string, http: number, rpc: number, n
   arguments_too_large: ['limit', 200, 50103, 'none'],
   result_too_large: ['limit', 200, 50104, 'none'],
   heap_limit: ['limit', 200, 50105, 'none'],
+  run_limit: ['limit', 200, 50110, 'retry'],
   depth_limit: ['limit', 200, 50106, 'none'],
   fanout_limit: ['limit', 200, 50107, 'none'],
   store_quota: ['limit', 200, 50108, 'none'],

@@ -13,6 +13,7 @@ import { cancelFailure, type HostCall } from './host-call.ts';
 import { lossCode, PoolThreads } from './pool-threads.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
 import { failureFits, noticeFits, requestFits } from './thread-guard.ts';
+import { memoryLimit, ThreadMeter } from './thread-meter.ts';
 import type { ThreadSlot } from './thread-slot.ts';
 
 /** Longest evaluation of a bundle. */
@@ -26,6 +27,7 @@ export class HostPool {
   readonly #limits: PoolLimits;
   readonly #link: SupervisorLink;
   readonly #threads: PoolThreads;
+  readonly #meter: ThreadMeter;
   readonly #calls = new Set<HostCall>();
   readonly #waiting = new Set<HostCall>();
   readonly #startedAt = performance.now();
@@ -46,6 +48,7 @@ export class HostPool {
       late: (detail) => this.#link.say({ t: 'pool_error', pool: id, detail }),
       failed: (detail) => this.#broken(failure('worker_lost', { detail })),
     });
+    this.#meter = new ThreadMeter(limits, this.#threads, { passed: (slot, limit) => slot.condemn(limit) });
   }
 
   /** Once in the life of a pool. */
@@ -122,9 +125,9 @@ export class HostPool {
     const task = { t: 'load', assignment: assigned.assignment, body: assigned.body } as const;
     this.#threads.run(slot, task).then(
       (result) => this.#loaded(slot, result as LoadResult),
-      (error: unknown) =>
-        this.#broken(failure(lossCode(error) === 'heap_limit' ? 'heap_limit' : 'toolset_broken', { detail: lossDetail(error) })),
+      (error: unknown) => this.#broken(slot.condemned ?? this.#lossAtLoad(error)),
     );
+    this.#meter.watch(slot);
   }
 
   #loaded(slot: ThreadSlot, result: LoadResult | undefined): void {
@@ -168,15 +171,17 @@ export class HostPool {
     call.slot = slot;
     slot.request ??= call.request;
     slot.calls.set(call.id, call);
+    this.#meter.watch(slot);
     const transfer = body.byteLength < TRANSFER_FROM_BYTES ? [] : [body.buffer as ArrayBuffer];
     this.#threads.run(slot, taskOf(call, body), transfer).then(
       (result) => this.#result(slot, call, result),
-      (error: unknown) => this.#link.end(call, failure(lossCode(error), { detail: lossDetail(error) })),
+      (error: unknown) => this.#link.end(call, slot.condemned ?? this.#loss(error)),
     );
   }
 
   // ---- what threads say ----------------------------------------------------------------------------------------
   #result(slot: ThreadSlot, call: HostCall, result: unknown): void {
+    slot.turned(performance.now());
     slot.drain();
     const end = endOf(call, result, slot.bodies.get(call.id), this.#limits.resultBytes);
     if (end === undefined) {
@@ -189,7 +194,20 @@ export class HostPool {
     }
   }
 
+  /** Neither the thread's own text nor its data: the message of a throw may hold what a tool knew. */
+  #loss(error: unknown): Failure {
+    if (lossCode(error) === 'heap_limit') return memoryLimit('heapMb', this.#limits.heapMb);
+    return failure('worker_lost', { detail: 'the thread ended' });
+  }
+
+  #lossAtLoad(error: unknown): Failure {
+    const why = this.#loss(error);
+    return why.code === 'heap_limit' ? why : failure('toolset_broken', { detail: 'the thread ended while it loaded' });
+  }
+
   #message(slot: ThreadSlot, message: FromThread): void {
+    slot.turned(performance.now());
+    if (message?.t === 'pong') return;
     const call = slot.calls.get(message?.call);
     // A late message of a call that has ended.
     if (call === undefined) return;
@@ -241,9 +259,4 @@ function taskOf(call: HostCall, body: Uint8Array): ThreadTask {
     default:
       return frame satisfies never;
   }
-}
-
-/** Neither the thread's own text nor its data: the message of a throw may hold what a tool knew. */
-function lossDetail(error: unknown): string {
-  return lossCode(error) === 'heap_limit' ? 'the thread reached its heap limit' : 'the thread ended';
 }

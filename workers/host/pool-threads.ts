@@ -14,6 +14,8 @@ const BOOT_MS = 15_000;
 /** Any number that our own admission never reaches. */
 const TASKS_PER_THREAD = 1_000_000;
 const STACK_MB = 4;
+/** How far V8's own limit lies above the quota. It ends the process for one large store, so it must hardly ever be met. */
+const HARD_HEAP_FACTOR = 8;
 
 export interface ThreadEvents {
   booted(slot: ThreadSlot): void;
@@ -61,7 +63,7 @@ export class PoolThreads {
       env: {},
       argv: [],
       execArgv: [...start.threadExecArgv],
-      resourceLimits: { maxOldGenerationSizeMb: limits.heapMb, stackSizeMb: STACK_MB },
+      resourceLimits: { maxOldGenerationSizeMb: limits.heapMb * HARD_HEAP_FACTOR, stackSizeMb: STACK_MB },
       workerData: data,
       // oxlint-disable-next-line typescript/promise-function-async -- Piscina wants the thread itself
       loadBalancer: (_task, threads) => this.#pick(threads),

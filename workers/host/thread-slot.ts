@@ -3,6 +3,7 @@
 // Invariant: states only go forward, booting -> booted -> loading -> ready -> gone; calls exist from `ready` on.
 import { type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { type FromThread, type ToThread, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
+import type { Failure } from '../../src/shared/errors.ts';
 import type { HostCall } from './host-call.ts';
 
 export type ThreadState = 'booting' | 'booted' | 'loading' | 'ready' | 'gone';
@@ -15,12 +16,21 @@ export class ThreadSlot {
   /** Piscina has it among those that may be given tasks. */
   listed = false;
   terminating = false;
+  /** Why it is ended, where it passed a limit: what its calls are told. */
+  condemned: Failure | undefined;
+  /** A measurement of its memory is under way. */
+  measured = false;
+  /** As the meter saw it last: milliseconds that its event loop was idle, ever. */
+  idle = 0;
+  /** When its event loop was last known to turn, milliseconds of the monotonic clock. */
+  turnedAt = 0;
   /** Of its first call: with a thread per call, it serves no other request. */
   request: string | undefined;
   readonly calls = new Map<number, HostCall>();
   /** Bodies that were transferred ahead of the results that they belong to. */
   readonly bodies = new Map<number, Uint8Array>();
   timer: NodeJS.Timeout | undefined;
+  #asked = false;
   #port: MessagePort | undefined;
   #onMessage: ((message: FromThread) => void) | undefined;
 
@@ -51,10 +61,28 @@ export class ThreadSlot {
     }
   }
 
-  post(message: ToThread): void {
+  post(message: Extract<ToThread, { t: 'reply' }>): void {
     const bytes = message.body;
     const moved = bytes !== undefined && bytes.byteLength >= TRANSFER_FROM_BYTES;
     this.#port?.postMessage(message, moved ? [bytes.buffer as ArrayBuffer] : []);
+  }
+
+  /** Its event loop turns. */
+  turned(now: number): void {
+    this.turnedAt = now;
+    this.#asked = false;
+  }
+
+  /** Asks, once until it is known, whether its event loop turns. */
+  ask(): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#port?.postMessage({ t: 'ping' } satisfies ToThread);
+  }
+
+  condemn(why: Failure): void {
+    this.condemned ??= why;
+    this.terminate();
   }
 
   terminate(): void {

@@ -63,7 +63,9 @@ export class Exchange {
     }
   }
 
-  #settle({ call, request, reply, body }: ToThread): void {
+  #settle(message: ToThread): void {
+    if (message.t === 'ping') return this.#post({ t: 'pong' });
+    const { call, request, reply, body } = message;
     const waiting = this.#waiting.get(request);
     if (waiting === undefined || waiting.call !== call) return;
     this.#waiting.delete(request);
