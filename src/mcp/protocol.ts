@@ -158,12 +158,12 @@ export class Protocol {
       case 'resources/templates/list': {
         const view = backend.toolset(principal);
         const listed = listResult(call, LIST_OF[call.method], view, () => ownerKey(principal), this.#cursorKey);
-        if (typeof listed === 'string') answer.send(200, this.#codec.complete(call.id, listed));
+        if (typeof listed === 'string') answer.send(200, this.#codec.complete(call.id, principal.tenant, listed));
         else refuse(answer, inbound, listed);
         break;
       }
       case 'server/discover':
-        answer.send(200, this.#codec.complete(call.id, discover(backend.toolset(principal))));
+        answer.send(200, this.#codec.complete(call.id, principal.tenant, discover(backend.toolset(principal))));
         break;
       case 'subscriptions/listen': {
         const rejection = this.#subscriptions.open(call, inbound, ownerKey(principal), answer);
@@ -187,7 +187,7 @@ export class Protocol {
     }
     const requested = requestOf(method, name, envelope, () => backend.toolset(principal));
     if (requested === NO_COMPLETION) {
-      answer.send(200, this.#codec.complete(id, requested));
+      answer.send(200, this.#codec.complete(id, principal.tenant, requested));
       return;
     }
     const asking = method === 'completion/complete' ? undefined : roundsOf(envelope);
@@ -215,7 +215,7 @@ export class Protocol {
       this.#protocolFailure(answer, id, outcome.failure, inbound, call);
       return;
     }
-    const message = this.#codec.called(id, result, correlation, method === 'resources/read' ? READ_HINTS : '');
+    const message = this.#codec.called(id, principal.tenant, result, correlation, method === 'resources/read' ? READ_HINTS : '');
     answer.send(200, message instanceof Promise ? await message : message);
   }
 

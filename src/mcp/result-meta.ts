@@ -1,6 +1,9 @@
 // The author's `_meta` of a result, without the keys that are not an author's to set.
 // Not responsible for the shape of a result (the codecs). Invariant: reserved keys come from this server or not at all.
 
+/** Key in the `_meta` of every result: the tenant that the caller was verified for. */
+export const TENANT_META = 'leasehold/tenant';
+
 const LABELS = /^([^/]*)\//;
 
 /** Reserved by MCP: a prefix whose second label is `modelcontextprotocol` or `mcp`. Reserved here: `leasehold/`. */

@@ -129,7 +129,11 @@ await t.test('a host that lies', async (t) => {
     t.equal(events(spoiled.text).length, 2, 'one progress, one answer: nothing of the body begins an event');
     t.equal(spoiled.text.match(/^(event|data)/gm)?.length, 4);
     const fine = await call('{"content":[]}', stream);
-    t.strictSame(Object.keys(fine.json?.result?._meta ?? {}), ['example.com/mine', 'io.modelcontextprotocol/serverInfo']);
+    t.strictSame(Object.keys(fine.json?.result?._meta ?? {}), [
+      'example.com/mine',
+      'leasehold/tenant',
+      'io.modelcontextprotocol/serverInfo',
+    ]);
     t.match(fine.json?.result?._meta, { 'io.modelcontextprotocol/serverInfo': { name: 'leasehold' } }, 'reserved keys are ours');
   }
 });

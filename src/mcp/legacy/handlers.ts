@@ -120,7 +120,7 @@ function listEntries({ backend, cursorKey, ownerKey }: HandlerPorts, list: ListN
   const { principal } = pending.inbound;
   const page = listPage(backend.toolset(principal), list, cursor, () => ownerKey(principal), cursorKey);
   if (page === undefined) throw mcpError(failure('cursor_invalid'), pending.inbound.correlation);
-  pending.result = legacyResult(pending.id, page);
+  pending.result = legacyResult(pending.id, principal.tenant, page);
 }
 
 async function runOperation(
@@ -140,7 +140,7 @@ async function runOperation(
   const progress = token === undefined ? undefined : progressTo(token, notify);
   const requested = requestOf(method, name, envelope, () => ports.backend.toolset(inbound.principal));
   if (requested === NO_COMPLETION) {
-    pending.result = legacyResult(id, requested);
+    pending.result = legacyResult(id, inbound.principal.tenant, requested);
     return;
   }
   const asking = answer.streams && method !== 'completion/complete' ? askingOf(extra) : undefined;
@@ -167,7 +167,7 @@ async function runOperation(
     pending.result = true;
     return;
   }
-  pending.result = await legacyCalled(id, result, inbound.correlation);
+  pending.result = await legacyCalled(id, inbound.principal.tenant, result, inbound.correlation);
 }
 
 function callerOf(

@@ -207,7 +207,9 @@ export class LegacyLeg {
         this.#options.refuse(answer, inbound, forSdk);
         return;
       }
-      const wrapped = session.streams.wrap(answer, () => legacyFailed(id, failure('result_too_large'), inbound.correlation));
+      const wrapped = session.streams.wrap(answer, () =>
+        legacyFailed(id, inbound.principal.tenant, failure('result_too_large'), inbound.correlation),
+      );
       if (!transport.request({ id, inbound, envelope, answer: wrapped }, method, forSdk)) {
         this.#refuse(wrapped, inbound, 'concurrency_limit', id);
       }
