@@ -1,4 +1,4 @@
-// Subjects and scopes as a command line gives them.
+// Subjects, scopes and durations as a command line gives them.
 // Not responsible for what they allow. Invariant: what is refused here never reaches a store, a log line or an audit record.
 import { UsageError } from './command.ts';
 
@@ -19,4 +19,22 @@ export function checkedScopes(given: readonly string[]): string[] {
   if (wrong !== undefined) throw new UsageError(`'${wrong}' is no scope`);
   if (scopes.length > MOST_SCOPES) throw new UsageError(`at most ${MOST_SCOPES} scopes`);
   return scopes;
+}
+
+const UNITS_MS: { readonly [unit: string]: number } = {
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  y: 31_536_000_000,
+};
+const LONGEST_MS = 10 * 31_536_000_000;
+
+/** `30d`, `12h`, `90m`, `2w`, `1y` in milliseconds. */
+export function checkedDuration(given: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,6})([mhdwy])$/.exec(given) ?? [];
+  const ms = Number(count) * (UNITS_MS[unit] ?? 0);
+  if (ms <= 0) throw new UsageError(`'${given}' is no duration: 30d, 12h, 90m, 2w, 1y`);
+  if (ms > LONGEST_MS) throw new UsageError('a token expires within ten years, or never (leave --expires out)');
+  return ms;
 }

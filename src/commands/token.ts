@@ -5,16 +5,21 @@ import type { TokenRecord } from '../vault/stores.ts';
 import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
 import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
 import { auditTokens } from './token-audit.ts';
-import { checkedScopes, checkedSubject } from './token-input.ts';
+import { checkedDuration, checkedScopes, checkedSubject } from './token-input.ts';
 import { withVault } from './vault-access.ts';
 
 export const token = defineCommand({
   name: 'token',
   summary: 'create, list and revoke bearer tokens',
-  usage: ['create <tenant> --subject <who> [--scopes <list>]', 'list <tenant>', 'revoke <tenant> <id> | --subject <who>'],
+  usage: [
+    'create <tenant> --subject <who> [--scopes <list>] [--expires 30d]',
+    'list <tenant>',
+    'revoke <tenant> <id> | --subject <who>',
+  ],
   options: {
     subject: { type: 'string', value: 'who', description: 'the user that the token stands for: ada@acme.com' },
     scopes: { type: 'string', multiple: true, value: 'list', description: 'a,b: what it may use (all of the tenant)' },
+    expires: { type: 'string', value: 'time', description: '30d, 12h, 90m: not good any more after that (never)' },
     estate: estateOption,
     json: jsonOption,
   },
@@ -24,6 +29,8 @@ export const token = defineCommand({
     const work = { io, tenant, json: values.json === true };
     const subject = values.subject === undefined ? undefined : checkedSubject(values.subject);
     const scopes = checkedScopes(values.scopes ?? []);
+    const lastsMs = values.expires === undefined ? undefined : checkedDuration(values.expires);
+    if (lastsMs !== undefined && action !== 'create') throw new UsageError('--expires goes with create');
     const estate = () => {
       const located = locateEstate(io, values.estate);
       requireTenant(located, tenant);
@@ -33,7 +40,7 @@ export const token = defineCommand({
       case 'create':
         if (subject === undefined) throw new UsageError('whom is it for? Add --subject');
         if (id !== undefined) throw new UsageError(`unexpected argument '${id}'`);
-        return create({ ...work, estate: estate() }, subject, scopes);
+        return create({ ...work, estate: estate() }, { subject, scopes, lastsMs });
       case 'list':
         if (id !== undefined) throw new UsageError(`unexpected argument '${id}'`);
         return list({ ...work, estate: estate() }, subject);
@@ -55,23 +62,38 @@ interface Work {
   readonly json: boolean;
 }
 
-function create({ io, estate, tenant, json }: Work, subject: string, scopes: readonly string[]): Promise<number> {
+interface Wanted {
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  readonly lastsMs: number | undefined;
+}
+
+function create({ io, estate, tenant, json }: Work, { subject, scopes, lastsMs }: Wanted): Promise<number> {
   return withVault(estate.config, async ({ vault, createdKey }) => {
+    const now = Date.now();
     // Held back until the audit has its record.
     let add = (): void => {};
     const held = { add: (record: TokenRecord, hash: Uint8Array) => void (add = () => vault.tokens.add(record, hash)) };
-    const made = createToken(held, { tenant, subject, scopes, now: Date.now() });
+    const made = createToken(held, {
+      tenant,
+      subject,
+      scopes,
+      now,
+      ...(lastsMs === undefined ? {} : { expiresAt: now + lastsMs }),
+    });
+    const { expiresAt } = made.record;
     await auditTokens(estate.config, [{ kind: 'token.created', tenant, subject, token: made.record.id }]);
     add();
     if (createdKey !== undefined)
       io.stderr.write(`a master key was made at ${createdKey}: back it up, the vault cannot be opened without it\n`);
     if (json) {
-      io.stdout.write(`${JSON.stringify({ token: made.token, id: made.record.id, tenant, subject, scopes })}\n`);
+      io.stdout.write(`${JSON.stringify({ token: made.token, id: made.record.id, tenant, subject, scopes, expiresAt })}\n`);
       return 0;
     }
     io.stdout.write(`${made.token}\n`);
+    const until = expiresAt === undefined ? '' : ` until ${new Date(expiresAt).toISOString()}`;
     const may = scopes.length === 0 ? `everything in ${tenant}` : `${tenant}: ${scopes.join(' ')}`;
-    io.stderr.write(`for ${subject}, may use ${may}; id ${made.record.id}. It is not shown again.\n`);
+    io.stderr.write(`for ${subject}, may use ${may}${until}; id ${made.record.id}. It is not shown again.\n`);
     return 0;
   });
 }
@@ -86,10 +108,21 @@ function list({ io, estate, tenant, json }: Work, subject: string | undefined): 
   });
 }
 
-function row({ id, subject, scopes, createdAt, revokedAt }: TokenRecord): string {
-  const state = revokedAt === undefined ? 'live' : `revoked ${new Date(revokedAt).toISOString()}`;
+function row(record: TokenRecord): string {
+  const { id, subject, scopes, createdAt, lastUsedAt } = record;
   const may = scopes.length === 0 ? 'all scopes' : scopes.join(' ');
-  return `${id}  ${subject}  ${may}  made ${new Date(createdAt).toISOString()}  ${state}\n`;
+  const used = lastUsedAt === undefined ? 'never used' : `used ${date(lastUsedAt)}`;
+  return `${id}  ${subject}  ${may}  made ${date(createdAt)}  ${used}  ${stateOf(record)}\n`;
+}
+
+function stateOf({ revokedAt, expiresAt }: TokenRecord): string {
+  if (revokedAt !== undefined) return `revoked ${date(revokedAt)}`;
+  if (expiresAt === undefined) return 'live';
+  return expiresAt <= Date.now() ? `expired ${date(expiresAt)}` : `live until ${date(expiresAt)}`;
+}
+
+function date(at: number): string {
+  return new Date(at).toISOString();
 }
 
 function revoke({ io, estate, tenant, json }: Work, matches: (record: TokenRecord) => boolean): Promise<number> {

@@ -13,7 +13,7 @@ export interface TokenRecord {
   readonly revokedAt: number | undefined;
   /** Not good from then on; undefined: it does not end by itself. */
   readonly expiresAt?: number | undefined;
-  /** Of the last request with it, as of the last write: up to a minute behind. */
+  /** Of the last request with it, up to a minute behind. */
   readonly lastUsedAt?: number | undefined;
 }
 

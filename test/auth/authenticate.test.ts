@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
@@ -34,7 +35,13 @@ function authenticator(tokens: Pick<TokenStore, 'find' | 'used'>) {
 function setUp(test: Pick<typeof t, 'testdir' | 'teardown'>) {
   const dataDir = test.testdir();
   const vault = openVault({ dataDir, masterKey: KEY });
-  test.teardown(() => vault.close());
+  test.teardown(() => {
+    try {
+      vault.close();
+    } catch {
+      // Closed by the test.
+    }
+  });
   const mint = (tenant: string, scopes: readonly string[] = []) =>
     createToken(vault.tokens, { tenant, subject: `ada@${tenant}`, scopes, now: 1 });
   return { dataDir, vault, mint, authenticate: authenticator(vault.tokens) };
@@ -131,6 +138,43 @@ void t.test('what is no good token of this tenant is refused, and looks the same
   }
   t.match(authenticate('Bearer', 'acme'), INVALID);
   t.end();
+});
+
+void t.test('a token ends at its time, and its last use is written with others, never per request', async (t) => {
+  const { vault, dataDir } = setUp(t);
+  const made = Date.now();
+  let now = made;
+  const authenticate = createAuthenticator({ sources: [mintedTokens({ tokens: vault.tokens, now: () => now })], tenantOf });
+  const { token, record } = createToken(vault.tokens, {
+    tenant: 'acme',
+    subject: 'ada',
+    scopes: [],
+    now: made,
+    expiresAt: made + 3_600_000,
+  });
+  const other = openVault({ dataDir, masterKey: KEY });
+  t.teardown(() => other.close());
+  const lastUse = () => other.tokens.list('acme')[0]?.lastUsedAt;
+  const db = new DatabaseSync(join(dataDir, 'vault.db'));
+  t.teardown(() => db.close());
+  const version = () => (db.prepare('PRAGMA data_version').get() as { data_version: number }).data_version;
+  const before = version();
+  for (let i = 0; i < 1000; i += 1) void authenticate(`Bearer ${token}`, 'acme');
+  t.equal(version(), before, 'nothing is written by a request');
+  t.equal(lastUse(), undefined);
+  for (const until = performance.now() + 20_000; lastUse() === undefined && performance.now() < until; ) await sleep(100);
+  t.equal(lastUse(), made, 'some seconds later');
+  now = made + 120_000;
+  void authenticate(`Bearer ${token}`, 'acme');
+  vault.close();
+  t.equal(lastUse(), now, 'what is not written yet is written at the end');
+  const again = openVault({ dataDir, masterKey: KEY });
+  t.teardown(() => again.close());
+  const later = createAuthenticator({ sources: [mintedTokens({ tokens: again.tokens, now: () => now })], tenantOf });
+  now = made + 3_599_999;
+  t.match(later(`Bearer ${token}`, 'acme'), { subject: 'ada', expiresAt: made + 3_600_000 });
+  now += 1;
+  t.match(later(`Bearer ${token}`, 'acme'), { ...INVALID, reason: `token ${record.id} has expired` });
 });
 
 void t.test('whatever is thrown is a refusal', (t) => {

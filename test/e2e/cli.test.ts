@@ -85,6 +85,22 @@ t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t)
     const id = listed.find(({ subject }) => subject === 'ada@acme.com')?.id ?? '';
     t.match((await leasehold(['token', 'list', 'acme'], { env })).stdout, new RegExp(`${id} +ada@acme\\.com`));
     t.notMatch(JSON.stringify(listed), secret.slice(-12), 'a secret is shown once');
+    const brief = await leasehold(
+      ['token', 'create', 'acme', '--subject', 'eve', '--scopes', 'a,b', '--expires', '30d', '--json'],
+      {
+        env,
+      },
+    );
+    const { id: briefId, expiresAt } = JSON.parse(brief.stdout) as { id: string; expiresAt: number };
+    t.ok(Math.abs(expiresAt - Date.now() - 30 * 86_400_000) < 120_000);
+    t.match(
+      (await leasehold(['token', 'list', 'acme', '--subject', 'eve'], { env })).stdout,
+      new RegExp(`${briefId} +eve +a b +made \\S+ +never used +live until ${new Date(expiresAt).toISOString()}`),
+    );
+    t.match(await leasehold(['token', 'create', 'acme', '--subject', 'eve', '--expires', '30 days'], { env }), {
+      code: 2,
+      stderr: /no duration: 30d, 12h/,
+    });
     t.equal((await leasehold(['token', 'revoke', 'globex', id], { env })).code, 1, 'a token of another tenant does not exist');
     t.equal((await leasehold(['token', 'revoke', 'acme', id], { env })).code, 0);
     t.match((await using(secret)).stderr, /^✗ credential {2}token_invalid/, 'and opens nothing any more');

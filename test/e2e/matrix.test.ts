@@ -61,9 +61,10 @@ await t.test('who may not call is told the same, whatever is there', async (t) =
   const { vault } = served;
   const old = createToken(vault.tokens, { tenant: 'acme', subject: 'ada', scopes: [], now: Date.now() });
   vault.tokens.revoke('acme', old.record.id, Date.now());
+  const spent = createToken(vault.tokens, { tenant: 'acme', subject: 'ada', scopes: [], now: 1, expiresAt: Date.now() - 1 });
   const ada = served.token('acme');
   const bob = served.token('acme', 'bob');
-  const strangers = { foreign: served.token('globex'), revoked: old.token, garbage: 'lh_acme_garbage' };
+  const strangers = { foreign: served.token('globex'), revoked: old.token, expired: spent.token, garbage: 'lh_acme_garbage' };
   const { session } = await initialize(url, ada);
 
   const methods: [string, (url: string, token: string | undefined) => Promise<Reply>][] = [
