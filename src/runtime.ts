@@ -159,6 +159,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     states: vault.states,
     egress: createEgressCall({ audit, credentials, privateOrigins }),
     credentials,
+    isOpen: (page) => connecting.isOpen(page),
     log: authorLog,
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
     resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),

@@ -5,6 +5,7 @@ import { isTenantId, TOOL_NAME_PATTERN } from '../shared/ids.ts';
 import type { JsonObject } from '../shared/json.ts';
 import { nearest } from '../shared/nearest.ts';
 import { parseArguments } from './call-arguments.ts';
+import { throughPages } from './call-connect.ts';
 import { failureLine, failureOf, resultText } from './call-result.ts';
 import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
 import { localEndpoint } from './local-endpoint.ts';
@@ -24,6 +25,7 @@ export const call = defineCommand({
     estate: estateOption,
     url: { type: 'string', value: 'url', description: 'base URL of another server; needs a token' },
     token: { type: 'string', value: 'token', description: 'bearer token (better: LEASEHOLD_TOKEN, which `ps` does not show)' },
+    'no-wait': { type: 'boolean', description: 'where an account must be connected first: say so and end' },
     json: jsonOption,
   },
   positionals: { min: 2, max: 1000 },
@@ -41,7 +43,7 @@ A key may be repeated for a list.
     const signal = interruptSignal();
     const inputSchema = await findTool(endpoint, tenant, tool, signal);
     const args = parseArguments(words, inputSchema, base);
-    return callTool({ io, endpoint, tool, args, signal, json: values.json === true });
+    return callTool({ io, endpoint, tool, args, signal, json: values.json === true, waits: values['no-wait'] !== true });
   },
 });
 
@@ -110,13 +112,25 @@ interface Calling {
   readonly args: JsonObject;
   readonly signal: AbortSignal;
   readonly json: boolean;
+  /** For the user to connect what the call needs. */
+  readonly waits: boolean;
 }
 
-async function callTool({ io, endpoint, tool, args, signal, json }: Calling): Promise<number> {
+async function callTool({ io, endpoint, tool, args, signal, json, waits }: Calling): Promise<number> {
   const begun = performance.now();
   const progress = (update: Progress) => io.stderr.write(`… ${progressText(update)}\n`);
-  const params = { name: tool, arguments: args };
-  const answer = await mcpRequest(endpoint, { method: 'tools/call', params, name: tool, signal, progress });
+  const pages = waits && !json;
+  const request = (round: JsonObject) =>
+    mcpRequest(endpoint, {
+      method: 'tools/call',
+      params: { name: tool, arguments: args, ...round },
+      name: tool,
+      signal,
+      progress,
+      ...(pages ? { capabilities: { elicitation: { url: {} } } } : {}),
+    });
+  const first = await request({});
+  const answer = pages ? await throughPages(io, first, request, signal) : first;
   const durationMs = Math.round((performance.now() - begun) * 10) / 10;
   const failure = failureOf(answer, tool);
   if (json) {

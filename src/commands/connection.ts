@@ -8,26 +8,31 @@ import { createRevocation } from '../connections/oauth/revocation.ts';
 import { problemLine } from '../shared/problem.ts';
 import { withCommandAudit } from './command-audit.ts';
 import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
+import { connectTenant } from './connection-connect.ts';
 import { addition, type Addition, redirectUri } from './connection-add.ts';
 import { grantRow, listRow, stateJson } from './connection-screen.ts';
 import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
+import { listenUrl } from './local-endpoint.ts';
+import { checkedScopes } from './token-input.ts';
 import { withVault } from './vault-access.ts';
 
-const ACTIONS: readonly string[] = ['add', 'list', 'status', 'revoke'];
+const ACTIONS: readonly string[] = ['add', 'connect', 'list', 'status', 'revoke'];
 
 export const connection = defineCommand({
   name: 'connection',
-  summary: 'add, list and revoke the connections of a tenant',
+  summary: 'add, connect, list and revoke the connections of a tenant',
   usage: [
     'list <tenant>',
     'status <tenant> [connection]',
     'add <tenant> <connection> [--provider <name> | --issuer <url> | --type <kind>]',
+    'connect <tenant> <connection> [--scopes a,b]',
     'revoke <tenant> <connection> --grant <id> | --subject <who> | --all',
   ],
   options: {
     provider: { type: 'string', value: 'name', description: 'add: a provider of leasehold.json, or github, google' },
     issuer: { type: 'string', value: 'url', description: 'add: an authorization server with metadata' },
     type: { type: 'string', value: 'kind', description: 'add: api_key, basic, headers or none' },
+    scopes: { type: 'string', multiple: true, value: 'a,b', description: 'connect: more scopes than the connection asks for' },
     grant: { type: 'string', value: 'id', description: 'revoke: one grant, as status shows it' },
     subject: { type: 'string', value: 'who', description: 'revoke: the grants of one user' },
     all: { type: 'boolean', description: 'revoke: all grants of the connection' },
@@ -38,7 +43,8 @@ export const connection = defineCommand({
   async run({ values, positionals, io }) {
     const [action = '', tenant = '', slot] = positionals;
     if (!ACTIONS.includes(action)) throw new UsageError(`'${action}' is none of ${ACTIONS.join(', ')}`);
-    if (slot === undefined && (action === 'add' || action === 'revoke')) throw new UsageError('which connection?');
+    if (slot === undefined && (action === 'add' || action === 'connect' || action === 'revoke'))
+      throw new UsageError('which connection?');
     if (slot !== undefined && action === 'list') throw new UsageError(`unexpected argument '${slot}'`);
     const estate = locateEstate(io, values.estate);
     requireTenant(estate, tenant);
@@ -46,6 +52,15 @@ export const connection = defineCommand({
     switch (action) {
       case 'add':
         return add(work, addition({ ...values, slot: slot ?? '', tenant, config: estate.config }));
+      case 'connect':
+        return connectTenant({
+          ...work,
+          config: estate.config,
+          base: estate.config.publicUrl ?? estate.running?.url ?? listenUrl(estate.config),
+          tenant: tenantConfig(work),
+          slot: slot ?? '',
+          scopes: checkedScopes(values.scopes ?? []),
+        });
       case 'revoke':
         return revoke(work, slot ?? '', selector(values));
       default:

@@ -26,6 +26,8 @@ export interface McpRequest {
   readonly params: JsonObject;
   /** Value of `Mcp-Name`, where the method has one. ASCII. */
   readonly name?: string;
+  /** What this client can be asked. @default nothing */
+  readonly capabilities?: JsonObject;
   readonly signal?: AbortSignal;
   progress?(update: Progress): void;
 }
@@ -85,7 +87,7 @@ async function send(endpoint: Endpoint, asked: McpRequest): Promise<Dispatcher.R
 function meta(asked: McpRequest): JsonObject {
   return {
     [`${META}protocolVersion`]: REVISION,
-    [`${META}clientCapabilities`]: {},
+    [`${META}clientCapabilities`]: asked.capabilities ?? {},
     [`${META}clientInfo`]: { name: 'leasehold-cli', version: leaseholdVersion() },
     ...(asked.progress === undefined ? {} : { progressToken: 1 }),
   };

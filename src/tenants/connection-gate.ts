@@ -3,18 +3,20 @@
 // Invariant: one answer names all that is missing; nothing was done when it goes out, and what had been done in earlier rounds is
 // not done again after it. Calls without connections do not come here.
 import type { AuditSubject } from '../audit/record.ts';
+import type { ClientQuestion } from '../boundary/outcome.ts';
 import type { CompiledConnection } from '../config/compiled.ts';
 import type { Credentials } from '../connections/credentials.ts';
 import type { OperationCall, OperationResult } from '../mcp/ports.ts';
-import { type ConnectLinkFacts, connectLinks, linkText, withLinks } from '../shared/connect-links.ts';
+import { connectLinks, linkText, withLinks } from '../shared/connect-links.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { RoundsBefore } from './asking/rounds.ts';
+import type { Connecting } from './asking/sealed-state.ts';
 import { callerSubject } from './call-records.ts';
 import type { Runnable, Tenant } from './tenant.ts';
 
 /** A call that was repeated while its user is still in the browser is held this long before it is asked again. */
 const POLITE_MS = 20_000;
-const POLL_MS = 500;
+const POLL_MS = 250;
 /** More than these are asked again at once. */
 const WAITING_PER_TENANT = 64;
 
@@ -22,6 +24,12 @@ const WAITING_PER_TENANT = 64;
 interface Need {
   readonly connection: CompiledConnection;
   readonly scopes: readonly string[];
+}
+
+export interface GatePorts {
+  readonly credentials: Pick<Credentials, 'ready'>;
+  /** Whether the page at this address still waits for somebody. */
+  readonly isOpen: (url: string) => boolean;
 }
 
 export interface ConnectionGate {
@@ -33,7 +41,7 @@ export interface ConnectionGate {
     before: RoundsBefore | undefined,
   ): Promise<OperationResult | undefined>;
   /** The same answer for a run that came upon it on the way, where running it again does no harm. */
-  asked(inbound: OperationCall, before: RoundsBefore | undefined, of: Failure): OperationResult | undefined;
+  onTheWay(inbound: OperationCall, before: RoundsBefore | undefined, of: Failure): OperationResult | undefined;
 }
 
 /** Whether the gate has anything to ask for. */
@@ -46,41 +54,31 @@ export function needsConnections(
   return false;
 }
 
-export function createConnectionGate(credentials: Pick<Credentials, 'ready'>): ConnectionGate {
+export function createConnectionGate({ credentials, isOpen }: GatePorts): ConnectionGate {
   const waiting = new Map<string, number>();
 
   async function missing(
-    { id }: Tenant,
+    tenant: string,
     subject: Omit<AuditSubject, 'id' | 'tenant'>,
     needs: readonly Need[],
   ): Promise<Failure | undefined> {
     const found: Failure[] = [];
     for (const need of needs) {
-      const failed = await credentials.ready({ tenant: id, subject, ...need });
+      const failed = await credentials.ready({ tenant, subject, ...need });
       if (failed !== undefined) found.push(failed);
     }
     return combined(found);
   }
 
-  /** Until nothing is missing any more, or the time is up. */
-  async function settled(
-    inbound: OperationCall,
-    tenant: Tenant,
-    needs: readonly Need[],
-    first: Failure,
-  ): Promise<Failure | undefined> {
+  /** Until the pages are done with, one way or another; false where they still are not when the time is up. */
+  async function closed(urls: readonly string[], tenant: Tenant, signal: AbortSignal): Promise<boolean> {
     const others = waiting.get(tenant.id) ?? 0;
-    if (others >= WAITING_PER_TENANT) return first;
+    const patience = others >= WAITING_PER_TENANT ? 0 : Math.min(POLITE_MS, tenant.config.limits.callDeadlineMs / 2);
     waiting.set(tenant.id, others + 1);
-    const subject = callerSubject(inbound.caller);
     try {
-      let latest: Failure | undefined = first;
-      const until = performance.now() + Math.min(POLITE_MS, tenant.config.limits.callDeadlineMs / 2);
-      while (latest !== undefined && performance.now() < until && !inbound.signal.aborted) {
-        await pause(POLL_MS, inbound.signal);
-        latest = await missing(tenant, subject, needs);
-      }
-      return latest;
+      for (const until = performance.now() + patience; urls.some(isOpen); await pause(POLL_MS, signal))
+        if (performance.now() >= until || signal.aborted) return false;
+      return true;
     } finally {
       const left = (waiting.get(tenant.id) ?? 1) - 1;
       if (left > 0) waiting.set(tenant.id, left);
@@ -90,52 +88,54 @@ export function createConnectionGate(credentials: Pick<Credentials, 'ready'>): C
 
   return {
     async check(inbound, tenant, spec, before) {
-      const needs = needsOf(spec, tenant.config.connections);
-      let lacks = await missing(tenant, callerSubject(inbound.caller), needs);
-      if (lacks === undefined) return undefined;
-      const answers = before === undefined ? [] : answersTo(connectLinks(lacks), before);
-      if (answers.some((action) => action !== 'accept')) return failed(declined(lacks));
-      if (answers.length > 0) lacks = await settled(inbound, tenant, needs, lacks);
-      return lacks === undefined ? undefined : (asked(inbound, before, lacks) ?? failed(lacks));
+      const asked = before?.connect;
+      const said = asked === undefined ? [] : answersTo(asked, before?.answers ?? {});
+      if (said.some((action) => action !== 'accept')) return failed(DECLINED);
+      const waits = asked !== undefined && said.length > 0;
+      if (waits && !(await closed(asked.urls, tenant, inbound.signal)) && asked.onTheWay) return askFor(before, asked);
+      const lacks = await missing(tenant.id, callerSubject(inbound.caller), needsOf(spec, tenant.config.connections));
+      return lacks === undefined ? undefined : (toConnect(inbound, before, lacks, false) ?? failed(lacks));
     },
-    asked,
+    onTheWay: (inbound, before, of) => toConnect(inbound, before, of, true),
   };
 }
 
 /** In the 2026 era: the request ends with what its client shall ask. The other era says the same with an error (`mcp/legacy`). */
-function asked({ asking, caller }: OperationCall, before: RoundsBefore | undefined, of: Failure): OperationResult | undefined {
+function toConnect(
+  { asking, caller }: OperationCall,
+  before: RoundsBefore | undefined,
+  of: Failure,
+  onTheWay: boolean,
+): OperationResult | undefined {
   const links = connectLinks(of);
-  if (links.length === 0 || asking?.era !== 'rounds' || before === undefined || !asksUrls(caller.client.capabilities))
-    return undefined;
-  // What is known of earlier rounds goes on being known; nothing of this one is.
-  const state = before.state.seal(before.known);
-  if (state === undefined) return undefined;
-  const requests = Object.fromEntries(
-    links.map((link) => [
-      keyOf(link),
-      { method: 'elicitation/create' as const, params: { mode: 'url', url: link.url, message: linkText(link) } },
-    ]),
-  );
-  return { outcome: { status: 'input_required', requests, state } };
+  if (links.length === 0 || asking?.era !== 'rounds' || !asksUrls(caller.client.capabilities)) return undefined;
+  const requests = links.map((link): [string, ClientQuestion] => [
+    // No key of an author has a colon in it.
+    `connect:${link.connection}`,
+    { method: 'elicitation/create', params: { mode: 'url', url: link.url, message: linkText(link) } },
+  ]);
+  return askFor(before, { requests: Object.fromEntries(requests), urls: links.map(({ url }) => url), onTheWay });
+}
+
+/** What is known of earlier rounds goes on being known; nothing of this one is. */
+function askFor(before: RoundsBefore | undefined, connect: Connecting): OperationResult | undefined {
+  const state = before?.state.seal(before.known, connect);
+  return state === undefined ? undefined : { outcome: { status: 'input_required', requests: connect.requests, state } };
 }
 
 function asksUrls({ elicitation }: { readonly [name: string]: unknown }): boolean {
   return typeof elicitation === 'object' && elicitation !== null && 'url' in elicitation;
 }
 
-/** No key of an author has a colon in it. */
-function keyOf({ connection }: ConnectLinkFacts): string {
-  return `connect:${connection}`;
-}
-
-/** What the user said to the links, as the client tells it. */
-function answersTo(links: readonly ConnectLinkFacts[], { answers }: RoundsBefore): unknown[] {
-  return links.flatMap((link) => {
-    const key = keyOf(link);
+/** What the user said to each of the links, as the client tells it. */
+function answersTo({ requests }: Connecting, answers: { readonly [key: string]: unknown }): unknown[] {
+  return Object.keys(requests).flatMap((key) => {
     const answer: unknown = Object.hasOwn(answers, key) ? answers[key] : undefined;
     return typeof answer === 'object' && answer !== null && 'action' in answer ? [answer.action] : [];
   });
 }
+
+const DECLINED = failure('not_connected', { message: 'The tool needs an account, and the user did not want to connect it now.' });
 
 function needsOf({ binding, connections = {} }: Runnable, configured: ReadonlyMap<string, CompiledConnection>): Need[] {
   const slots: [string, readonly string[] | undefined][] =
@@ -158,11 +158,6 @@ function combined(found: readonly Failure[]): Failure | undefined {
   if (other !== undefined) return other;
   const all = failure('not_connected', { message, detail });
   return found.some((one) => connectLinks(one).length === 0) ? all : withLinks(all, found.flatMap(connectLinks));
-}
-
-function declined(of: Failure): Failure {
-  const { data: _, ...rest } = of;
-  return { ...rest, message: `${of.message ?? ''} The user did not want to connect it now.`.trimStart() };
 }
 
 function failed(reason: Failure): OperationResult {

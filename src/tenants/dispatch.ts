@@ -37,6 +37,8 @@ export interface DispatchPorts {
   readonly states: StateSeal;
   readonly egress: EgressCall;
   readonly credentials: Pick<Credentials, 'ready'>;
+  /** Whether the page at this address still waits for somebody to connect an account. */
+  readonly isOpen: (url: string) => boolean;
   readonly log: AuthorLog;
   /** Positions in a stack of tenant code, as the author knows them. */
   mapStack(tenant: string, stack: string): string;
@@ -82,7 +84,7 @@ function failed(reason: Failure): OperationResult {
 export function createDispatch(ports: DispatchPorts): Dispatch {
   const { registry, admission, users, audit, log } = ports;
   const roots = new Set<Root>();
-  const gate = createConnectionGate(ports.credentials);
+  const gate = createConnectionGate(ports);
 
   /** What the tenant must have before it can run. */
   function ready(
@@ -116,7 +118,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (unready !== undefined) return failed(unready);
     const before = readRounds(ports.states, inbound, toolset.hash);
     if (before !== undefined && isFailure(before)) return failed(before);
-    if (needsConnections(spec, connections)) {
+    if (before?.connect !== undefined || needsConnections(spec, connections)) {
       const unconnected = await gate.check(inbound, tenant, spec, before);
       if (unconnected !== undefined) return unconnected;
     }
@@ -164,7 +166,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const { outcome } = ended;
     if (outcome.status !== 'error' || connectLinks(outcome.failure).length === 0) return ended;
     if ((call.unsafeSent || call.wrote) && !call.spec.repeatable) return failed(afterEffect(outcome.failure));
-    return gate.asked(inbound, before, outcome.failure) ?? ended;
+    return gate.onTheWay(inbound, before, outcome.failure) ?? ended;
   }
 
   /** One call of the tree: recorded, run, judged, recorded. Never rejects. */

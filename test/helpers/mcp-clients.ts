@@ -6,6 +6,7 @@ import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextp
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
   CreateMessageRequestSchema,
+  ElicitationCompleteNotificationSchema,
   ElicitRequestSchema,
   ListRootsRequestSchema,
   ToolListChangedNotificationSchema,
@@ -34,6 +35,8 @@ export interface TestClient extends AsyncDisposable {
   /** 2025 era only. */
   ping(): Promise<unknown>;
   onListChanged(then: () => void): void;
+  /** 2025 era only. */
+  onElicitationComplete(then: (id: string) => void): void;
   /** The package's own client, for what is the same in all of them. */
   readonly sdk: SdkClient;
   /** Ends the session, where the era has one. */
@@ -69,12 +72,18 @@ export interface ClientAnswers {
     action: 'accept' | 'decline' | 'cancel';
     content?: Record<string, string>;
   };
+  /** Of `elicitation/create` with a URL; declares the capability. */
+  readonly openUrl?: (params: { url: string; message: string }) => Promise<{ action: 'accept' | 'decline' | 'cancel' }>;
   readonly sample?: (params: unknown) => { role: 'assistant'; model: string; content: { type: 'text'; text: string } };
   readonly roots?: () => { uri: string; name?: string }[];
 }
 
-function capabilitiesOf({ elicit, sample, roots }: ClientAnswers): Record<string, object> {
-  return { ...(elicit && { elicitation: {} }), ...(sample && { sampling: {} }), ...(roots && { roots: {} }) };
+function capabilitiesOf({ elicit, openUrl, sample, roots }: ClientAnswers): Record<string, object> {
+  return {
+    ...(openUrl ? { elicitation: { url: {} } } : elicit && { elicitation: {} }),
+    ...(sample && { sampling: {} }),
+    ...(roots && { roots: {} }),
+  };
 }
 
 const INFO = { name: 'scenario', version: '1.2.3' };
@@ -94,8 +103,9 @@ export async function connectClient(
 
 async function legacyClient(url: string, token: string | undefined, answers: ClientAnswers): Promise<TestClient> {
   const client = new LegacyClient(INFO, { capabilities: capabilitiesOf(answers) });
-  const { elicit, sample, roots } = answers;
+  const { elicit, openUrl, sample, roots } = answers;
   if (elicit !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => elicit(params as never));
+  if (openUrl !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => openUrl(params as never));
   if (sample !== undefined) client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => sample(params));
   if (roots !== undefined) client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots() }));
   const transport = new LegacyTransport(new URL(url), { requestInit: bearer(token) });
@@ -108,6 +118,8 @@ async function legacyClient(url: string, token: string | undefined, answers: Cli
     ping: () => client.ping(),
     sdk: client as unknown as SdkClient,
     onListChanged: (then) => client.setNotificationHandler(ToolListChangedNotificationSchema, then),
+    onElicitationComplete: (then) =>
+      client.setNotificationHandler(ElicitationCompleteNotificationSchema, ({ params }) => then(params.elicitationId)),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),
   };
@@ -121,8 +133,9 @@ async function modernClient(
 ): Promise<TestClient> {
   const mode = kind === 'client 2.4 default' ? 'legacy' : kind === 'client 2.4 auto' ? 'auto' : { pin: '2026-07-28' };
   const client = new ModernClient(INFO, { capabilities: capabilitiesOf(answers), versionNegotiation: { mode } });
-  const { elicit, sample, roots } = answers;
+  const { elicit, openUrl, sample, roots } = answers;
   if (elicit !== undefined) client.setRequestHandler('elicitation/create', ({ params }) => elicit(params as never));
+  if (openUrl !== undefined) client.setRequestHandler('elicitation/create', ({ params }) => openUrl(params as never));
   if (sample !== undefined) client.setRequestHandler('sampling/createMessage', ({ params }) => sample(params));
   if (roots !== undefined) client.setRequestHandler('roots/list', () => ({ roots: roots() }));
   const transport = new ModernTransport(new URL(url), { requestInit: bearer(token) });
@@ -135,6 +148,8 @@ async function modernClient(
     ping: () => client.ping(),
     sdk: client as unknown as SdkClient,
     onListChanged: (then) => client.setNotificationHandler('notifications/tools/list_changed', then),
+    onElicitationComplete: (then) =>
+      client.setNotificationHandler('notifications/elicitation/complete', ({ params }) => then(params.elicitationId)),
     end: () => transport.terminateSession(),
     [Symbol.asyncDispose]: () => client.close(),
   };

@@ -94,6 +94,12 @@ export class ConnectFlows {
     this.#authorization = new Authorization(ports);
   }
 
+  /** Whether the page at an address of ours still waits for its asker. */
+  isOpen(url: string): boolean {
+    const link = url.slice(url.lastIndexOf('/') + 1);
+    return this.#ports.flows.byLink(link, this.#ports.now()) !== undefined;
+  }
+
   /** Rejects where the audit cannot be written. */
   async look(link: string, visitor: Visitor): Promise<Looked> {
     const found = this.#find(link);

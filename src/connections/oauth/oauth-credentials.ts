@@ -133,7 +133,9 @@ export class OAuthCredentials {
     const again = grant === undefined ? '' : ' to be connected again';
     if (key.owner === undefined) {
       // Whoever connects it decides what all users of the tenant work on: that is not for the next caller to do.
-      const message = `The connection "${slot}" needs a ${oauth.title} account of the tenant${again}. The operator connects it with: leasehold connection connect ${tenant} ${slot}`;
+      const more = scopes.filter((scope) => !oauth.scopes.includes(scope));
+      const how = `leasehold connection connect ${tenant} ${slot}${more.length === 0 ? '' : ` --scopes ${more.join(',')}`}`;
+      const message = `The connection "${slot}" needs a ${oauth.title} account of the tenant${again}. The operator connects it with: ${how}`;
       return failure('not_connected', { message, detail: why });
     }
     const { correlation, credential, client } = ask.subject;

@@ -116,10 +116,11 @@ export class LegacyLeg {
 
   /** 2025-11-25, "Completion Notifications": to the client that was asked, and to no other. */
   onElicitationComplete(tenant: string, elicitationId: string): void {
-    for (const { server, elicitations } of this.#sessions.of(tenant)) {
-      if (!elicitations.delete(elicitationId)) continue;
-      server.notification({ method: 'notifications/elicitation/complete', params: { elicitationId } }).catch(ended);
-    }
+    const params = { elicitationId };
+    const message = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/elicitation/complete', params });
+    // Past the SDK's server, which does not know what its client declared (see `initialize`).
+    for (const { streams, elicitations } of this.#sessions.of(tenant))
+      if (elicitations.delete(elicitationId)) streams.tell(message);
   }
 
   sessions(tenant?: string): number {

@@ -12,7 +12,7 @@ import { type Call, isUnsafe, type Root } from '../call-tree.ts';
 import type { Replied } from '../code-run.ts';
 import { digestOf, type Entry, Journal, Track } from './journal.ts';
 import { canBeAsked, type Question, questionOf, readAnswer } from './question.ts';
-import { SealedState, STATE_BYTES } from './sealed-state.ts';
+import { type Connecting, SealedState, STATE_BYTES } from './sealed-state.ts';
 
 /** What else a handler asks at the same time reaches us within this time. */
 const GATHER_MS = 25;
@@ -36,6 +36,8 @@ export interface RoundsBefore {
   /** Of the run before, in the order of their ends. */
   readonly known: readonly Entry[];
   readonly resumes: string | undefined;
+  /** What was asked to be connected before the run can go on. */
+  readonly connect: Connecting | undefined;
 }
 
 /** Undefined where the client can never be asked: then nothing is kept of what a run does. */
@@ -44,9 +46,9 @@ export function readRounds(states: StateSeal, call: OperationCall, bundle: strin
   if (asking?.era !== 'rounds' || (asking.state === undefined && !canBeAsked(caller.client.capabilities))) return undefined;
   const state = new SealedState(states, call, bundle);
   const answers = asking.answers ?? {};
-  if (asking.state === undefined) return { state, answers, known: [], resumes: undefined };
+  if (asking.state === undefined) return { state, answers, known: [], resumes: undefined, connect: undefined };
   const before = state.open(asking.state);
-  return 'code' in before ? before : { state, answers, known: before.entries, resumes: before.of };
+  return 'code' in before ? before : { state, answers, known: before.entries, resumes: before.of, connect: before.connect };
 }
 
 function refused(reason: Failure): Replied {

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import type { HostReply } from '../../boundary/host-request.ts';
+import type { ClientQuestion } from '../../boundary/outcome.ts';
 import type { OperationCall } from '../../mcp/ports.ts';
 import { type Failure, failure } from '../../shared/errors.ts';
 import type { StateSeal } from '../../vault/stores.ts';
@@ -27,12 +28,24 @@ interface State {
   /** Epoch milliseconds. */
   readonly until: number;
   readonly entries: readonly Written[];
+  readonly connect?: Connecting;
+}
+
+/** What the client was asked to have its user connect. */
+export interface Connecting {
+  /** As they were asked, to be asked again while they are open. */
+  readonly requests: { readonly [key: string]: ClientQuestion };
+  /** Addresses of the pages. */
+  readonly urls: readonly string[];
+  /** A run came upon it: whether it is enough now, only the run can tell. */
+  readonly onTheWay: boolean;
 }
 
 /** What a state says of the run that it was made of. */
 export interface Suspended {
   readonly of: string;
   readonly entries: readonly Entry[];
+  readonly connect: Connecting | undefined;
 }
 
 /** What a state is bound to, and the way in and out of it. */
@@ -52,13 +65,14 @@ export class SealedState {
   }
 
   /** Undefined where it is larger than a client should carry. */
-  seal(entries: readonly Entry[]): string | undefined {
+  seal(entries: readonly Entry[], connect?: Connecting): string | undefined {
     const state: State = {
       v: 1,
       bundle: this.#bundle,
       of: this.#call.caller.correlation,
       until: this.#now() + LIFE_MS,
       entries: entries.map(written),
+      ...(connect === undefined ? {} : { connect }),
     };
     const plain = Buffer.from(JSON.stringify(state));
     if (plain.length > STATE_BYTES) return undefined;
@@ -80,7 +94,7 @@ export class SealedState {
       const message = 'The tools of the tenant have changed since the question was asked. Call again without requestState.';
       return failure('state_invalid', { message });
     }
-    return { of: state.of, entries: state.entries.map(read) };
+    return { of: state.of, entries: state.entries.map(read), connect: state.connect };
   }
 
   #path(): readonly string[] {
