@@ -16,6 +16,7 @@ import { GuardedFetch } from './connections/oauth/guarded-fetch.ts';
 import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
+import { findOsWall } from './hosts/os-wall.ts';
 import { createHttpServer } from './server/http-server.ts';
 import { connectPages } from './server/pages/connect/routes.ts';
 import type { DeniedRequest } from './server/ports.ts';
@@ -99,10 +100,14 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   opened.add(() => audit.close());
   const authorLog = createAuthorLog(dataDir);
   opened.add(() => authorLog.close());
+  const osWall = findOsWall(server.osWall);
+  for (const { name, missing } of osWall.walls)
+    if (missing !== undefined) log.warn({ wall: name, ...missing }, 'a wall of the operating system is missing');
   const hosts = createHosts({
     runDir: join(dataDir, 'run'),
     spares: server.spares,
     spareCordon: DEFAULT_CORDON,
+    osWall,
     onPool: (report) => log.debug({ pool: report }, `pool ${report.event}`),
     onHost: (report) => log[report.event === 'died' ? 'warn' : 'debug']({ host: report }, `host ${report.event}`),
     onSeparation: separationReporter(audit, log),

@@ -80,12 +80,15 @@ export async function serve(serving: Serving): Promise<number> {
   );
 }
 
+/** Errors of a start whose message is for the operator. */
+const REFUSED_STARTS: ReadonlySet<unknown> = new Set(['audit_refused', 'os_wall_missing']);
+
 async function begin(config: CompiledServer, { vault }: VaultAccess): Promise<Runtime> {
   try {
     return await startRuntime({ server: config, version: leaseholdVersion(), vault, log: createLog(config.logLevel) });
   } catch (error) {
     if (isPortInUse(error)) throw new UserError(await portInUseLine(error, config.estate));
-    if ((error as { code?: unknown }).code === 'audit_refused') throw new UserError((error as Error).message);
+    if (REFUSED_STARTS.has((error as { code?: unknown }).code)) throw new UserError((error as Error).message);
     throw error;
   }
 }

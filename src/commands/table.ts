@@ -19,6 +19,11 @@ export const table: readonly TableEntry[] = [
   },
   { name: 'check', summary: 'find what is wrong with an estate', load: async () => (await import('./check.ts')).check },
   {
+    name: 'doctor',
+    summary: 'show which walls stand on this machine, and which are missing',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  {
     name: 'dev',
     summary: 'serve an estate and show what every change and call does',
     load: async () => (await import('./dev.ts')).dev,

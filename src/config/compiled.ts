@@ -28,6 +28,8 @@ export interface CompiledServer {
   readonly routing: CompiledRouting;
   /** Warm spare pools kept ready. */
   readonly spares: number;
+  /** Walls of the operating system around host processes. */
+  readonly osWall: 'off' | 'auto' | 'required';
   /** Limits of tenants that set none of their own. */
   readonly limits: Limits;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';

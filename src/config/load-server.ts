@@ -97,6 +97,7 @@ class Compiler {
       auth: given.auth === undefined ? DEFAULT_AUTH : auth,
       routing,
       spares: given.spares ?? 1,
+      osWall: given.osWall === true ? 'auto' : given.osWall || 'off',
       limits: { ...DEFAULT_LIMITS, ...this.#file.limits },
       logLevel: given.logLevel ?? 'info',
       watch: given.watch ?? true,

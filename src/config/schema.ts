@@ -15,6 +15,7 @@ const Strings = Type.Array(Type.String({ minLength: 1, maxLength: 2048 }), { max
 const PartialLimits = Type.Partial(LimitsSchema, strict);
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export const OS_WALLS = ['off', 'auto', 'required'] as const;
 export const AUDIT_MODES = ['strict', 'grouped', 'relaxed'] as const;
 const LogLevel = Type.Enum([...LOG_LEVELS]);
 
@@ -56,6 +57,12 @@ export const ServerOptionsSchema = Type.Object(
     auth: Type.Optional(AuthSchema),
     routing: Type.Optional(RoutingSchema),
     spares: Type.Optional(Type.Integer({ minimum: 0, maximum: 16, description: 'Warm spare pools kept ready.' })),
+    osWall: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Enum([...OS_WALLS])], {
+        description:
+          'Linux: walls of the operating system around host processes. "auto" (or true): those that the machine allows; "required": all of them, or no start. Default "off".',
+      }),
+    ),
     logLevel: Type.Optional(LogLevel),
     watch: Type.Optional(Type.Boolean({ description: 'Whether changed tenants are loaded while the server runs.' })),
     limits: Type.Optional(PartialLimits),

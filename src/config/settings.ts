@@ -2,7 +2,7 @@
 // Not responsible for files or for defaults. Invariant: a setting means the same wherever it is given.
 import { nearest } from '../shared/nearest.ts';
 import type { Problem } from '../shared/problem.ts';
-import { AUDIT_MODES, LOG_LEVELS, type ServerOptions } from './schema.ts';
+import { AUDIT_MODES, LOG_LEVELS, OS_WALLS, type ServerOptions } from './schema.ts';
 
 /** Flags of `start` and `dev`, by their names in leasehold.json; `port` and `host` change one part of `listen`. */
 export interface ServerFlags {
@@ -19,6 +19,7 @@ export interface ServerFlags {
   readonly masterKeyFile?: string;
   readonly auditMode?: string;
   readonly spares?: string;
+  readonly osWall?: string;
   readonly logLevel?: string;
   readonly watch?: string;
 }
@@ -75,6 +76,12 @@ const READERS: { readonly [K in FlagName]: Reader } = {
     const level = LOG_LEVELS.find((known) => known === value);
     if (level === undefined) return `must be one of ${LOG_LEVELS.join(', ')}`;
     into.logLevel = level;
+    return undefined;
+  },
+  osWall: (value, into) => {
+    const mode = OS_WALLS.find((known) => known === value);
+    if (mode === undefined) return `must be one of ${OS_WALLS.join(', ')}`;
+    into.osWall = mode;
     return undefined;
   },
   watch: (value, into) => {

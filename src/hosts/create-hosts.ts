@@ -11,6 +11,7 @@ import type { EntryOverride } from './entry.ts';
 import type { Heartbeat } from './host-process.ts';
 import { LazyPool } from './lazy-pool.ts';
 import type { Apart, EgressPool, EgressPoolSpec, Hosts, PoolReport, SeparationReport, ToolsPool, ToolsPoolSpec } from './pool.ts';
+import { findOsWall, type OsWall } from './os-wall.ts';
 import { sweepRunDir, writeApart } from './run-dir.ts';
 import { Separation } from './separation.ts';
 import { HostedToolsPool } from './tools-pool.ts';
@@ -29,6 +30,8 @@ export interface HostsOptions {
   readonly heartbeat?: Heartbeat;
   /** Default: the Node that runs this process. */
   readonly node?: { readonly path: string; readonly major: number };
+  /** Walls of the operating system around each host. Default: none. */
+  readonly osWall?: OsWall;
   /** For tests of the machinery: other entries. */
   readonly entries?: EntryOverride;
   readonly onPool?: (report: PoolReport) => void;
@@ -139,7 +142,7 @@ class HostProcesses implements Hosts {
     const key = `${kind} ${name}`;
     let cordon = this.#cordons.get(key);
     if (cordon === undefined) {
-      const { node, runDir, entries, heartbeat, spareCordon, spares, egressSpares, hostIdleMs, onHost } = this.#options;
+      const { node, runDir, entries, osWall, heartbeat, spareCordon, spares, egressSpares, hostIdleMs, onHost } = this.#options;
       const mine = name === (spareCordon ?? SPARE_CORDON) && !this.#closed;
       cordon = new Cordon({
         cordon: name,
@@ -149,6 +152,7 @@ class HostProcesses implements Hosts {
           nodeMajor: node?.major ?? Number.parseInt(process.versions.node, 10),
           runDir,
           entries: entries ?? {},
+          osWall: osWall ?? findOsWall('off'),
         },
         heartbeat: heartbeat ?? HEARTBEAT,
         spares: mine ? ((kind === 'tools' ? spares : egressSpares) ?? 0) : 0,

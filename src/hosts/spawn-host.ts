@@ -9,6 +9,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { HostStart } from '../boundary/host-start.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
 import { type EntryOverride, findEntry } from './entry.ts';
+import type { OsWall } from './os-wall.ts';
 
 /** The permission model has a network part from this version on; the flag does not exist before. */
 const NET_PERMISSION_MAJOR = 25;
@@ -20,6 +21,7 @@ export interface SpawnOptions {
   /** Folder in which every host gets an empty folder of its own. */
   readonly runDir: string;
   readonly entries: EntryOverride;
+  readonly osWall: OsWall;
 }
 
 export interface SpawnedHost {
@@ -56,7 +58,8 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
     JSON.stringify(start),
   ];
   try {
-    const child = spawn(options.node, args, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
+    const [program = options.node, ...rest] = [...options.osWall.command({ network: kind === 'egress' }), options.node, ...args];
+    const child = spawn(program, rest, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
     return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, cwd };
   } catch (error) {
     rmSync(cwd, { recursive: true, force: true });

@@ -20,6 +20,8 @@ const STUCK = `prepare: defineTool({ description: 'fills', handler() {
     (globalThis as any).all.sort();
     return 'sorted';
   } })`;
+/** It must be the sort that ends it, not a quota. */
+const ROOM = { limits: { offHeapMb: 1024, runMs: 60_000 } };
 const OK = "ok: defineTool({ description: 'ok', handler: () => 'ok' })";
 const WAIT =
   "wait: defineTool({ description: 'waits', handler: (_a, ctx) => new Promise((r) => setTimeout(() => r('waited'), 2500)) })";
@@ -29,7 +31,7 @@ t.test('the ladder: cancelled, terminated, fenced; neighbours are served, the te
   const polite = `polite: defineTool({ description: 'listens', timeoutMs: 1500, handler: (_a, ctx) => new Promise((_r, reject) => ctx.signal.addEventListener('abort', () => reject(new Error('gave up')))) })`;
   const served = await serve(t, {
     tenants: {
-      acme: { tools: { 'a.ts': toolset([STUCK, OK, spin, polite].join(',')) } },
+      acme: { tenant: ROOM, tools: { 'a.ts': toolset([STUCK, OK, spin, polite].join(',')) } },
       globex: { tools: { 'g.ts': toolset([OK, WAIT].join(',')) } },
     },
   });
@@ -105,7 +107,7 @@ t.test('SIGTERM ends the server within its bound, with a thread that nothing end
   const env = ownUser(t);
   const estate = writeEstate(t, {
     server: { drainMs: 500 },
-    tenants: { acme: { tools: { 'a.ts': toolset([STUCK, OK].join(',')) } } },
+    tenants: { acme: { tenant: ROOM, tools: { 'a.ts': toolset([STUCK, OK].join(',')) } } },
   });
   const server = await serving(t, ['start', estate, '--port', '0'], env);
   const call = (tool: string) => leasehold(['call', 'acme', tool, '--estate', estate], { env });
@@ -129,7 +131,9 @@ t.test('kill -9 of the server: no host is left, no file is half written, the nex
   const env = ownUser(t);
   const count =
     "count: defineTool({ description: 'counts', async handler(_a, ctx) { const n = ((await ctx.store.tenant.get<number>('n')) ?? 0) + 1; await ctx.store.tenant.set('n', n); return String(n); } })";
-  const estate = writeEstate(t, { tenants: { acme: { tools: { 'a.ts': toolset([STUCK, OK, count].join(',')) } } } });
+  const estate = writeEstate(t, {
+    tenants: { acme: { tenant: ROOM, tools: { 'a.ts': toolset([STUCK, OK, count].join(',')) } } },
+  });
   const call = (tool: string) => leasehold(['call', 'acme', tool, '--estate', estate], { env });
   let counted = 0;
   for (let round = 1; round <= 3; round += 1) {

@@ -16,6 +16,8 @@ const TASKS_PER_THREAD = 1_000_000;
 const STACK_MB = 4;
 /** How far V8's own limit lies above the quota. It ends the process for one large store, so it must hardly ever be met. */
 const HARD_HEAP_FACTOR = 8;
+/** For compiled code. V8 reserves 512 MB by itself, which a limit on the data of the process counts for every thread. */
+const CODE_MB = 64;
 
 export interface ThreadEvents {
   booted(slot: ThreadSlot): void;
@@ -63,7 +65,11 @@ export class PoolThreads {
       env: {},
       argv: [],
       execArgv: [...start.threadExecArgv],
-      resourceLimits: { maxOldGenerationSizeMb: limits.heapMb * HARD_HEAP_FACTOR, stackSizeMb: STACK_MB },
+      resourceLimits: {
+        maxOldGenerationSizeMb: limits.heapMb * HARD_HEAP_FACTOR,
+        stackSizeMb: STACK_MB,
+        codeRangeSizeMb: CODE_MB,
+      },
       workerData: data,
       // oxlint-disable-next-line typescript/promise-function-async -- Piscina wants the thread itself
       loadBalancer: (_task, threads) => this.#pick(threads),

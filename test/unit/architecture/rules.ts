@@ -67,6 +67,8 @@ export const ROOMS: { readonly [room: string]: Room } = {
   },
   // loads an estate as the server does, without serving it
   'src/check-estate.ts': { runs: [...LEAVES, 'src/config', 'src/hosts', 'src/connections', 'src/tenants'], side: 'supervisor' },
+  // looks at the machine as a start would, without starting
+  'src/doctor.ts': { runs: [...LEAVES, 'src/config', 'src/hosts'], side: 'supervisor' },
   'src/demo': { runs: LEAVES, side: 'supervisor' },
   // a client of a server that it starts: it knows nothing of the server but its command line
   'src/chaos': { runs: LEAVES, side: 'supervisor' },
@@ -75,6 +77,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       ...LEAVES,
       'src/runtime.ts',
       'src/check-estate.ts',
+      'src/doctor.ts',
       'src/config',
       'src/vault',
       'src/audit',
