@@ -38,7 +38,7 @@ export const table: readonly TableEntry[] = [
   },
   {
     name: 'connection',
-    summary: 'add, list and revoke the connections of a tenant',
+    summary: 'add, connect, list and revoke the connections of a tenant',
     load: async () => (await import('./connection.ts')).connection,
   },
   { name: 'audit', summary: 'check that the audit trail was not changed', load: async () => (await import('./audit.ts')).audit },

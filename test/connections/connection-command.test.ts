@@ -115,7 +115,7 @@ t.test('list, status and revoke', async (t) => {
     [['revoke', 'acme', 'crm'], 2, /one of --grant, --subject, --all/],
     [['revoke', 'acme'], 2, /which connection/],
     [['status', 'acme', 'nope'], 1, /has no connection 'nope'/],
-    [['end', 'acme'], 2, /none of add, list/],
+    [['end', 'acme'], 2, /none of add, connect, list/],
   ] as const) {
     t.match(await e.run(...args), { code, stderr: expected }, args.join(' '));
   }

@@ -45,7 +45,7 @@ export interface Connecting {
 export interface Suspended {
   readonly of: string;
   readonly entries: readonly Entry[];
-  readonly connect: Connecting | undefined;
+  readonly connect?: Connecting;
 }
 
 /** What a state is bound to, and the way in and out of it. */
@@ -94,7 +94,8 @@ export class SealedState {
       const message = 'The tools of the tenant have changed since the question was asked. Call again without requestState.';
       return failure('state_invalid', { message });
     }
-    return { of: state.of, entries: state.entries.map(read), connect: state.connect };
+    const { of, entries, connect } = state;
+    return { of, entries: entries.map(read), ...(connect === undefined ? {} : { connect }) };
   }
 
   #path(): readonly string[] {
