@@ -41,6 +41,7 @@ export function compileAuth(
     ...twice(options.introspection ?? [], 'issuer', '/introspection'),
     ...twice(options.introspection ?? [], 'prefix', '/introspection'),
     ...bothWays(options, defaults),
+    ...basicFaults(options),
   ];
   if (faults.length > 0) return { faults };
   const value: CompiledAuth = {
@@ -59,6 +60,12 @@ export interface AuthOwner {
   readonly secrets: string;
   /** Whether the options hold for more than one tenant. */
   readonly shared: boolean;
+}
+
+/** `offline_access` is between a client and its authorization server (MCP 2026-07-28, authorization). */
+function* basicFaults({ scopes }: AuthOptions): Generator<Fault> {
+  for (const [at, scope] of (scopes?.basic ?? []).entries())
+    if (scope === 'offline_access') yield { at: `/scopes/basic/${at}`, reason: 'is no scope of ours', hint: 'leave it out' };
 }
 
 type SourceOptions = IssuerOptions | IntrospectionOptions;
