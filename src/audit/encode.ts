@@ -48,7 +48,7 @@ function shapes(args: readonly ArgumentShape[]): string {
 }
 
 function asked(event: Extract<AuditEvent, { args: unknown }>): string {
-  return `,"bundle":${quote(event.bundle)},"depth":${number(event.depth)},"args":${shapes(event.args)}${optional('resumes', event.resumes)}`;
+  return `,"bundle":${quote(event.bundle)},"depth":${number(event.depth)}${optionalNumber('deadline', event.deadline)},"args":${shapes(event.args)}${optional('resumes', event.resumes)}`;
 }
 function ended(event: Extract<AuditEvent, { bundle: string; durationMs: number }>): string {
   return `,"bundle":${quote(event.bundle)},"durationMs":${number(event.durationMs)},"outcome":${quote(event.outcome)}${optional('code', event.code)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}${optionalNumber('resultBytes', event.resultBytes)}`;

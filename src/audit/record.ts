@@ -29,6 +29,8 @@ export type AuditEvent =
       readonly bundle: string;
       readonly args: readonly ArgumentShape[];
       readonly depth: number;
+      /** Epoch milliseconds: of the call of the client, nested ones included. */
+      readonly deadline?: number;
       /** Correlation of the request that ended with `input_required` and is gone on with here: what it did is not done again. */
       readonly resumes?: string;
     })
@@ -50,6 +52,8 @@ export type AuditEvent =
       readonly bundle: string;
       readonly args: readonly ArgumentShape[];
       readonly depth: number;
+      /** Epoch milliseconds: of the call of the client, nested ones included. */
+      readonly deadline?: number;
       /** Correlation of the request that ended with `input_required` and is gone on with here: what it did is not done again. */
       readonly resumes?: string;
     })

@@ -13,6 +13,10 @@ export interface AuthorLine {
   /** The tool whose call it belongs to, and the call's correlation id. */
   readonly tool?: string;
   readonly call?: string;
+  /** Who called, how deep below the call of the client this one is, and its W3C trace context: the same as in the audit. */
+  readonly subject?: string;
+  readonly depth?: number;
+  readonly trace?: string;
   readonly fields?: Readonly<Record<string, unknown>>;
   /** Of a failed call: positions in the author's own files. */
   readonly stack?: string;

@@ -40,7 +40,14 @@ const FAMILY = {
 export function requestRecord(call: Call, subject: AuditSubject, args: readonly ArgumentShape[]): AuditEvent {
   const { kind, depth, spec } = call;
   const resumes = call.parent === undefined ? call.root.rounds?.resumes : undefined;
-  const common = { ...subject, bundle: call.root.toolset.hash, args, depth, ...(resumes === undefined ? {} : { resumes }) };
+  const common = {
+    ...subject,
+    bundle: call.root.toolset.hash,
+    args,
+    depth,
+    deadline: call.root.deadline,
+    ...(resumes === undefined ? {} : { resumes }),
+  };
   if (kind === 'tool') return { ...common, kind: 'call.request', tool: spec.name };
   return { ...common, kind: `${FAMILY[kind]}.request`, name: spec.name };
 }

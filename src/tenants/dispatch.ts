@@ -232,7 +232,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
             // One more than the limit: the thread's word that the rest is dropped.
             if (lines > tenant.config.limits.logLinesPerCall + 1) break;
             const { kind: _kind, console, ...line } = notice;
-            log.write(tenant.id, { ...line, tool: call.spec.name, call: caller.correlation });
+            log.write(tenant.id, { ...line, ...contextOf(call) });
             if (console !== true) caller.log?.({ ...line, logger: call.spec.name });
             break;
           }
@@ -302,15 +302,19 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
 
   /** What the author is told of a failed call: where it failed, and what the caller saw. */
   function tellAuthor(call: Call, reason: Failure): void {
-    const { tenant, caller } = call.root;
+    const { tenant } = call.root;
     log.write(tenant.id, {
       level: FAILURES[reason.code].class === 'input' ? 'warn' : 'error',
       message: publicText(reason),
-      tool: call.spec.name,
-      call: caller.correlation,
+      ...contextOf(call),
       saw: reason.code,
       ...(reason.detail === undefined ? {} : { stack: mapped(tenant.id, reason.detail) }),
     });
+  }
+
+  function contextOf({ depth, root: { caller }, spec }: Call) {
+    const { correlation, principal, traceparent } = caller;
+    return { tool: spec.name, call: correlation, subject: principal.subject, depth, trace: traceparent };
   }
 
   /** A map that cannot be read costs the author a position, never the caller an answer. */
