@@ -2,9 +2,8 @@
 // Not responsible for what is asserted.
 import type { Page } from 'playwright-core';
 import type { Test } from 'tap';
-import { json, startUpstream, type Upstream } from '../bindings/upstream-server.ts';
 import { toolset } from '../helpers/estate.ts';
-import { type Called, type ServedEstate, serve } from '../helpers/runtime.ts';
+import { type Called, type ServedEstate, serve, serveFolder } from '../helpers/runtime.ts';
 import { CLIENT_SECRET, type RealServer, startRealServer } from './real-server.ts';
 
 const TOOLS = toolset(`
@@ -44,6 +43,8 @@ export interface ConnectScene extends ServedEstate {
   /** The links that a call is answered with. */
   links(tool?: string, options?: { token?: string; args?: unknown }): Promise<Link[]>;
   link(options?: { token?: string; tool?: string }): Promise<Link>;
+  /** Another process's start, as far as state goes: everything is built anew over the same folder, at the same address. */
+  restart(): Promise<void>;
 }
 
 export interface SceneOptions {
@@ -79,14 +80,20 @@ export async function connectScene(
   });
   served.vault.secrets.set('acme', 'real-app', CLIENT_SECRET, 1);
   real.register(`${served.runtime.url}/connect/callback`);
-  const links = async (tool = 'me', { token, args = {} }: { token?: string; args?: unknown } = {}) =>
-    linksOf(await served.call('acme', tool, args, token === undefined ? {} : { token }));
-  return {
+  const links: ConnectScene['links'] = async (tool = 'me', { token, args = {} } = {}) =>
+    linksOf(await scene.call('acme', tool, args, token === undefined ? {} : { token }));
+  const scene: ConnectScene = {
     ...served,
     real,
     links,
     link: async ({ tool = 'me', ...options } = {}) => (await links(tool, options))[0] as Link,
+    async restart() {
+      const { estate, runtime } = scene;
+      await scene.close();
+      Object.assign(scene, await serveFolder(t, estate, runtime.port));
+    },
   };
+  return scene;
 }
 
 export function linksOf(called: Called): Link[] {
@@ -118,5 +125,3 @@ export async function allow(page: Page, { origin }: RealServer, how: 'allow' | '
     await page.waitForLoadState();
   }
 }
-export type { Upstream };
-export { json, startUpstream };

@@ -15,7 +15,9 @@ export interface RealServer {
   readonly provider: Provider;
   /** Takes this redirect URI instead: the server that uses it is known later than this one. */
   register(redirectUri: string): void;
-  /** The next authorization response names this issuer. */
+  /** What its metadata documents say instead; undefined: the truth. */
+  metadata(text: string | undefined): void;
+  /** Authorization responses name this issuer. */
   lieAboutIssuer(issuer: string): void;
   /** Paths that were asked, in order. */
   readonly asked: string[];
@@ -64,8 +66,13 @@ export async function startRealServer(): Promise<RealServer> {
   let provider = make(REDIRECT);
   let callback = provider.callback();
   let lie: string | undefined;
+  let metadata: string | undefined;
   http.on('request', (request, response) => {
     asked.push(request.url?.split('?')[0] ?? '');
+    if (metadata !== undefined && request.url?.startsWith('/.well-known/') === true) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(metadata);
+      return;
+    }
     if (lie !== undefined) {
       const issuer = lie;
       const set = response.setHeader.bind(response);
@@ -96,6 +103,9 @@ export async function startRealServer(): Promise<RealServer> {
     register(redirectUri) {
       provider = make(redirectUri);
       callback = provider.callback();
+    },
+    metadata(text) {
+      metadata = text;
     },
     lieAboutIssuer(issuer) {
       lie = encodeURIComponent(issuer);

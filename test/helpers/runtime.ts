@@ -59,8 +59,9 @@ export async function serve(t: Test, files: EstateFiles): Promise<ServedEstate> 
   return serveFolder(t, estate);
 }
 
-export async function serveFolder(t: Test, estate: string): Promise<ServedEstate> {
-  const { value: server, problems } = loadServerConfig(estate, {}, { port: '0', logLevel: 'debug' });
+/** @param port of a server that was closed before, to come back at the same address */
+export async function serveFolder(t: Test, estate: string, port = 0): Promise<ServedEstate> {
+  const { value: server, problems } = loadServerConfig(estate, {}, { port: String(port), logLevel: 'debug' });
   if (server === undefined) throw new Error(JSON.stringify(problems));
   prepareDataDir(server.dataDir);
   const { key } = loadMasterKey(server.masterKey, existsSync(join(server.dataDir, 'vault.db')));

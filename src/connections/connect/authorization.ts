@@ -88,6 +88,8 @@ export class Authorization {
       const server = await this.#servers.of(oauth);
       const unfit = this.#unfit(server, oauth);
       if (unfit !== undefined) return refused(unfit);
+      // RFC 6749, section 3.1: none may stand twice.
+      if ([...answer.keys()].some((name) => answer.getAll(name).length > 1)) return refused('the answer has a parameter twice');
       const params = validateAuthResponse(...fromServer(server, oauth, client, answer), expected.state);
       const code = params.get('code');
       if (code === null || code === '') return refused('the answer has no code');

@@ -120,9 +120,11 @@ export class ConnectFlows {
     const who = await identify(stored.flow, visitor);
     if (who === 'another') return this.#foreign(found);
     if (who !== 'asker' && !isShortCode(stored.flow.code, typed)) return this.#guessed(found);
-    const subject = connectSubject(stored.flow);
-    await this.#ports.audit.append({ ...subject, kind: 'connect.confirmed' });
-    const application = this.#application(connection, stored.flow);
+    // A right code counts only in its turn, like a wrong one: of guesses at the same time, one is answered.
+    const { flow, version, expiresAt } = stored;
+    if (!(await whenFree(() => this.#ports.flows.replace(flow, version, expiresAt)))) return UNKNOWN;
+    await this.#ports.audit.append({ ...connectSubject(flow), kind: 'connect.confirmed' });
+    const application = this.#application(connection, flow);
     if (application === undefined) return this.#failed(found, 'the client secret of the application is not set');
     const begun = await this.#authorization.begin(application);
     if (!begun.ok) return this.#failed(found, begun.reason);
