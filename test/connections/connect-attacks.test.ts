@@ -1,69 +1,14 @@
 // What must not work on the way to a connection: other people, other browsers, replays, guesses, forged answers, hostile names.
 import t from 'tap';
 import { newVisitor, noBrowser, startBrowser } from '../helpers/browser.ts';
-import { type ConnectScene, connectScene, type Link } from './connect-scene.ts';
+import { type ConnectScene, connectScene } from './connect-scene.ts';
+import { answerOf, back, Visitor } from './visitor.ts';
 
 t.setTimeout(240_000);
-
-/** A browser as far as HTTP goes: a cookie, forms, no redirect followed. */
-class Visitor {
-  readonly #cookies = new Map<string, string>();
-  readonly #base: string;
-  constructor(base: string) {
-    this.#base = base;
-  }
-  async visit(
-    url: string,
-    form?: Record<string, string>,
-  ): Promise<{ status: number; title: string; text: string; headers: Headers }> {
-    const response = await fetch(new URL(url, this.#base), {
-      redirect: 'manual',
-      headers: { cookie: [...this.#cookies].map((pair) => pair.join('=')).join('; '), ...(form && { origin: this.#base }) },
-      ...(form && { method: 'POST', body: new URLSearchParams(form) }),
-    });
-    for (const line of response.headers.getSetCookie()) {
-      const [name = '', value = ''] = line.split(';', 1)[0]?.split('=') ?? [];
-      this.#cookies.set(name, value);
-    }
-    const text = await response.text();
-    return { status: response.status, title: /<h1>([^<]*)/.exec(text)?.[1] ?? '', text, headers: response.headers };
-  }
-  /** Opens the link, types the code; what the page then says. */
-  async confirm(link: Link, code = link.code) {
-    const { text } = await this.visit(link.url);
-    const csrf = /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '';
-    return this.visit(link.url, { csrf, code });
-  }
-  /** The address of the service that the confirmed browser is sent to. */
-  async sent(link: Link): Promise<URL> {
-    const { text } = await this.confirm(link);
-    return new URL((/http-equiv="refresh" content="0; url=([^"]+)"/.exec(text)?.[1] ?? '').replaceAll('&amp;', '&'));
-  }
-}
 
 const UNKNOWN = 'This link is not valid any more';
 const UNEXPECTED = 'This answer is not expected';
 
-/** Signs in at the real server with plain HTTP, as one browser; the query it sends back with. */
-async function answerOf(s: ConnectScene, at: URL): Promise<URLSearchParams> {
-  const service = new Visitor(s.real.origin);
-  let next = at.href;
-  for (let steps = 0; steps < 12; steps += 1) {
-    const page = await service.visit(next);
-    const location = page.headers.get('location');
-    if (location?.startsWith(s.runtime.url)) return new URL(location).searchParams;
-    if (location !== null) {
-      next = new URL(location, s.real.origin).href;
-      continue;
-    }
-    const prompt = /name="prompt" value="(\w+)"/.exec(page.text)?.[1] ?? '';
-    const posted = await service.visit(next, { prompt, login: 'ada', password: 'x' });
-    next = new URL(posted.headers.get('location') ?? '', s.real.origin).href;
-  }
-  throw new Error('the sign-in did not end');
-}
-const back = (s: ConnectScene, who: Visitor, query: URLSearchParams | string) =>
-  who.visit(`${s.runtime.url}/connect/callback?${query.toString()}`);
 const tokenRequests = (s: ConnectScene) => s.real.asked.filter((path) => path === '/token').length;
 const kinds = async (s: ConnectScene, kind: string) => (await s.audit('acme')).filter((event) => event.kind === kind);
 const connected = async (s: ConnectScene) => (await s.call('acme', 'me')).text === '{"sub":"ada"}';

@@ -27,6 +27,16 @@ const TOOLS = toolset(`
       return ctx.call('me', {});
     },
   }),
+  spy: defineTool({
+    description: 'What an author sees', inputSchema: Type.Object({}),
+    handler: async (_, ctx) => {
+      try {
+        return await ctx.call('me', {});
+      } catch (error) {
+        return JSON.stringify({ ...error, code: error.code, nextAction: error.nextAction, message: error.message, data: error.data });
+      }
+    },
+  }),
   company: rest({ description: 'The account of the tenant', inputSchema: Type.Object({}), connection: 'shared', method: 'GET', path: '/me' }),
   plain: defineTool({ description: 'Nothing', inputSchema: Type.Object({}), handler: () => 'plain' }),
 `);
@@ -50,13 +60,13 @@ export interface ConnectScene extends ServedEstate {
 export interface SceneOptions {
   readonly name?: string;
   readonly crm?: Record<string, unknown>;
-  readonly server?: Record<string, unknown>;
+  readonly privateOrigins?: readonly string[];
   readonly tenant?: Record<string, unknown>;
 }
 
 export async function connectScene(
   t: Test,
-  { name = 'Acme Inc.', crm = {}, server = {}, tenant = {} }: SceneOptions = {},
+  { name = 'Acme Inc.', crm = {}, privateOrigins = [], tenant = {} }: SceneOptions = {},
 ): Promise<ConnectScene> {
   const real = await startRealServer();
   t.teardown(() => real.close());
@@ -70,7 +80,7 @@ export async function connectScene(
     ...crm,
   };
   const served = await serve(t, {
-    server: { egress: { privateOrigins: [real.origin] }, ...server },
+    server: { egress: { privateOrigins: [real.origin, ...privateOrigins] } },
     tenants: {
       acme: {
         tenant: { name, connections: { crm: oauth, other: oauth, shared: { ...oauth, owner: 'tenant' } }, ...tenant },
