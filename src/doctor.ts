@@ -112,6 +112,12 @@ function tenants({ estate, limits, providers }: CompiledServer): Check[] {
       return { name, status: 'fail', detail, todo: 'correct it; leasehold check lists all that is wrong' };
     }
     const [cordon] = value.cordon.split(':');
+    if (value.runtime === 'node')
+      return {
+        name,
+        status: 'ok',
+        detail: 'runtime node: its code is trusted with the rights of a host of its own, without the sandbox',
+      };
     return { name, status: 'ok', detail: `cordon ${cordon}, isolation ${value.isolation}` };
   });
 }

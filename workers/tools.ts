@@ -1,6 +1,7 @@
 // Entry of a tools thread: builds the wall, says hello, then answers the tasks of its pool.
 // Not responsible for what a task does (`sandbox/tools-thread`) or for pools, limits on time, and termination: the host is.
-// Invariant: everything this thread will ever load is loaded before the wall stands, and no tenant code runs before it does.
+// Invariant: everything this thread will ever load is loaded before the wall stands, and no tenant code runs before it does;
+// without a wall (`runtime: "node"`) only in the host of that one tenant.
 import { MessageChannel, parentPort, threadId, workerData } from 'node:worker_threads';
 import * as typebox from 'typebox';
 import * as typeboxCompile from 'typebox/compile';
@@ -13,10 +14,11 @@ import { createRequire } from './sandbox/builtins.ts';
 import { toolConsole } from './sandbox/console.ts';
 import { Exchange } from './sandbox/exchange.ts';
 import { lockdown } from './sandbox/lockdown.ts';
+import { createNodeRequire, openNodeRuntime } from './sandbox/node-runtime.ts';
 import type { Answer } from './sandbox/result.ts';
 import { ToolsThread } from './sandbox/tools-thread.ts';
 
-const { limits } = workerData as ThreadData;
+const { limits, modules } = workerData as ThreadData;
 const { port1: port, port2 } = new MessageChannel();
 const provided = new Map<string, unknown>([
   ['leasehold', leasehold],
@@ -25,7 +27,8 @@ const provided = new Map<string, unknown>([
   ['typebox/error', typeboxError],
   ['typebox/value', typeboxValue],
 ]);
-const thread = new ToolsThread(limits, new Exchange(port), createRequire(provided));
+const require = modules === undefined ? createRequire(provided) : createNodeRequire(provided, modules);
+const thread = new ToolsThread(limits, new Exchange(port), require);
 
 const stray = (error: unknown): void => {
   // Of no running call: the pool hears of it, and this thread ends.
@@ -33,7 +36,7 @@ const stray = (error: unknown): void => {
 };
 process.on('uncaughtException', stray);
 process.on('unhandledRejection', stray);
-lockdown(toolConsole(() => thread.logOfCall()));
+(modules === undefined ? lockdown : openNodeRuntime)(toolConsole(() => thread.logOfCall()));
 Object.defineProperty(globalThis, RUNTIME, { value: Object.freeze({ context: () => thread.context() }) });
 parentPort?.postMessage({ t: 'hello', threadId, port: port2 } satisfies ThreadHello, [port2]);
 

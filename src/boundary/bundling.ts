@@ -13,6 +13,8 @@ export interface BundleOrder {
   readonly shared: string | undefined;
   /** `node_modules` folders in which packages are looked up. */
   readonly libraries: readonly string[];
+  /** `node`: built-ins and packages stay outside of the bundle and are looked up when it runs. */
+  readonly runtime: 'sandbox' | 'node';
   /** Toolset files, relative to the tenant's folder. */
   readonly entries: readonly string[];
 }

@@ -9,6 +9,8 @@ export interface HostStart {
   readonly threadEntry: string;
   /** Flags of every thread; they replace those of the process. */
   readonly threadExecArgv: readonly string[];
+  /** The threads run one tenant's code with the rights of this host, without a sandbox; packages are looked up from this folder. */
+  readonly modules?: string;
 }
 
 /** The pipe to the supervisor, in the host. */

@@ -27,6 +27,8 @@ export type PoolKind = 'tools' | 'egress';
 export interface ThreadData {
   readonly kind: PoolKind;
   readonly limits: PoolLimits;
+  /** See `HostStart`. */
+  readonly modules?: string;
 }
 
 /** First message of a thread, on `parentPort`, with `port` in the transfer list. */

@@ -127,4 +127,6 @@ export interface CompiledTenant {
   readonly cordon: string;
   /** `call`: a fresh thread for every call. */
   readonly isolation: 'thread' | 'call';
+  /** `node`: its code runs without the sandbox, with the rights of a host of its own. */
+  readonly runtime: 'sandbox' | 'node';
 }

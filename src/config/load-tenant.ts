@@ -3,7 +3,7 @@
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TSchema, Type } from 'typebox';
-import { ownCordon } from '../shared/cordon-name.ts';
+import { nodeCordon, ownCordon } from '../shared/cordon-name.ts';
 import { isTenantId } from '../shared/ids.ts';
 import type { Limits } from '../shared/limits.ts';
 import type { Loaded, Problem } from '../shared/problem.ts';
@@ -147,6 +147,10 @@ function compile({ dir, id, file, defaults, providers, auth, options, locate }: 
     }
   }
   if (problems.length > 0 || !('value' in compiledAuth)) return { value: undefined, problems };
+  if (options.runtime === 'node' && options.cordon !== OWN_CORDON) {
+    const reason = '/runtime "node" is code with the rights of its host, so it shares none';
+    return { value: undefined, problems: [{ file, ...locate('/runtime'), reason, hint: 'add "cordon": "own"' }] };
+  }
   const vars = options.vars ?? NO_VARS;
   for (const pointer of secretsIn(vars, '/vars')) {
     problems.push({
@@ -165,10 +169,16 @@ function compile({ dir, id, file, defaults, providers, auth, options, locate }: 
     auth: compiledAuth.value,
     // The same object for all tenants without limits of their own: there may be thousands.
     limits: options.limits === undefined ? defaults : Object.freeze({ ...defaults, ...options.limits }),
-    cordon: options.cordon === OWN_CORDON ? ownCordon(id) : (options.cordon ?? DEFAULT_CORDON),
+    cordon: cordonOf(id, options),
+    runtime: options.runtime ?? 'sandbox',
     isolation: options.isolation ?? 'thread',
   };
   return { value: Object.freeze(tenant), problems };
+}
+
+function cordonOf(id: string, { cordon, runtime }: TenantOptions): string {
+  if (cordon !== OWN_CORDON) return cordon ?? DEFAULT_CORDON;
+  return runtime === 'node' ? nodeCordon(id) : ownCordon(id);
 }
 
 function isRecord(value: unknown): value is { readonly [key: string]: unknown } {

@@ -91,6 +91,12 @@ export const TenantOptionsSchema = Type.Object(
         description: 'Tenants of one cordon share host processes; "own" shares them with nobody. Default: "shared".',
       }),
     ),
+    runtime: Type.Optional(
+      Type.Enum(['sandbox', 'node'], {
+        description:
+          '"node": code of this tenant gets Node built-ins, native packages and the network, with the rights of its host. Trusts that code; needs "cordon": "own". Default: "sandbox".',
+      }),
+    ),
     isolation: Type.Optional(
       Type.Enum(['thread', 'call'], {
         description:

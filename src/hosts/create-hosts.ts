@@ -10,7 +10,17 @@ import { HostedEgressPool } from './egress-pool.ts';
 import type { EntryOverride } from './entry.ts';
 import type { Heartbeat } from './host-process.ts';
 import { LazyPool } from './lazy-pool.ts';
-import type { Apart, EgressPool, EgressPoolSpec, Hosts, PoolReport, SeparationReport, ToolsPool, ToolsPoolSpec } from './pool.ts';
+import type {
+  Apart,
+  EgressPool,
+  EgressPoolSpec,
+  Hosts,
+  NodeRights,
+  PoolReport,
+  SeparationReport,
+  ToolsPool,
+  ToolsPoolSpec,
+} from './pool.ts';
 import { findOsWall, type OsWall } from './os-wall.ts';
 import { sweepRunDir, writeApart } from './run-dir.ts';
 import { Separation } from './separation.ts';
@@ -104,7 +114,12 @@ class HostProcesses implements Hosts {
 
   #lazy(
     kind: PoolKind,
-    spec: { readonly cordon: string; readonly limits: Limits; readonly isolation?: 'thread' | 'call' },
+    spec: {
+      readonly cordon: string;
+      readonly limits: Limits;
+      readonly isolation?: 'thread' | 'call';
+      readonly rights?: NodeRights | undefined;
+    },
     assignment: { tenant: string; bundle: string; vars: Record<string, unknown> },
     load: () => Promise<Uint8Array> | Uint8Array,
   ): LazyPool {
@@ -113,7 +128,7 @@ class HostProcesses implements Hosts {
       load,
       poolLimits: { ...poolLimits(kind, spec.limits), ...(spec.isolation === 'call' ? { isolation: 'call' } : {}) },
       idleMs: spec.limits.idleMs,
-      cordon: () => this.#cordon(this.#separations[kind].cordonOf(assignment.tenant, spec.cordon), kind),
+      cordon: () => this.#cordon(this.#separations[kind].cordonOf(assignment.tenant, spec.cordon), kind, spec.rights),
       report: (report) => this.#options.onPool?.(report),
       closed: () => this.#pools.delete(lazy),
     });
@@ -138,7 +153,8 @@ class HostProcesses implements Hosts {
     );
   }
 
-  #cordon(name: string, kind: PoolKind): Cordon {
+  /** `rights` belong to the name: a cordon with rights is one tenant's alone. */
+  #cordon(name: string, kind: PoolKind, rights?: NodeRights): Cordon {
     const key = `${kind} ${name}`;
     let cordon = this.#cordons.get(key);
     if (cordon === undefined) {
@@ -153,6 +169,7 @@ class HostProcesses implements Hosts {
           runDir,
           entries: entries ?? {},
           osWall: osWall ?? findOsWall('off'),
+          rights,
         },
         heartbeat: heartbeat ?? HEARTBEAT,
         spares: mine ? ((kind === 'tools' ? spares : egressSpares) ?? 0) : 0,

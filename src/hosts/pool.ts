@@ -31,6 +31,14 @@ export interface ActiveCall {
   kill(): void;
 }
 
+/** For the code of one tenant that is trusted with the rights of a host of its own. Absolute paths. */
+export interface NodeRights {
+  /** Folder from which packages are looked up. */
+  readonly modules: string;
+  /** Files and folders it may read. */
+  readonly reads: readonly string[];
+}
+
 /** What a tools pool serves; `script` is read when the pool starts, not before. */
 export interface ToolsPoolSpec {
   readonly tenant: string;
@@ -40,6 +48,8 @@ export interface ToolsPoolSpec {
   readonly limits: Limits;
   /** `call`: a fresh thread for each call. Default `thread`. */
   readonly isolation?: 'thread' | 'call';
+  /** No sandbox; `cordon` must be the tenant's alone. */
+  readonly rights?: NodeRights | undefined;
   script(): Promise<Uint8Array>;
 }
 export interface EgressPoolSpec {

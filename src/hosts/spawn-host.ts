@@ -1,7 +1,8 @@
 // Starts one host process: the flags, the empty environment, the empty folder, the pipe.
 // Not responsible for what is said on the pipe (`host-process`).
 // Invariant: nothing of this process reaches the child but the pipe: no environment, no flag of its own, no descriptor, no
-// folder. The child may read its own code and nothing else; it has no network unless it is an egress host.
+// folder. The child may read its own code and nothing else; it has no network unless it is an egress host. A host for the trusted
+// code of one tenant has the rights that it was given, and still none of the above.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import type { HostStart } from '../boundary/host-start.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
 import { type EntryOverride, findEntry } from './entry.ts';
 import type { OsWall } from './os-wall.ts';
+import type { NodeRights } from './pool.ts';
 
 /** The permission model has a network part from this version on; the flag does not exist before. */
 const NET_PERMISSION_MAJOR = 25;
@@ -22,6 +24,8 @@ export interface SpawnOptions {
   readonly runDir: string;
   readonly entries: EntryOverride;
   readonly osWall: OsWall;
+  /** Tools of one trusted tenant. */
+  readonly rights?: NodeRights | undefined;
 }
 
 export interface SpawnedHost {
@@ -31,11 +35,17 @@ export interface SpawnedHost {
   readonly cwd: string;
 }
 
-function permissions(kind: PoolKind, nodeMajor: number, reads: readonly string[]): string[] {
-  const flags = ['--permission', ...reads.map((path) => `--allow-fs-read=${path}`)];
+function permissions(kind: PoolKind, { nodeMajor, rights }: SpawnOptions, reads: readonly string[]): string[] {
+  const flags = ['--permission', ...[...reads, ...(rights?.reads ?? [])].map((path) => `--allow-fs-read=${path}`)];
+  if (rights !== undefined) flags.push('--allow-addons');
   // That network permissions are experimental is known, and no news to an operator.
-  if (kind === 'egress' && nodeMajor >= NET_PERMISSION_MAJOR) flags.push('--allow-net', '--disable-warning=ExperimentalWarning');
+  if (needsNetwork(kind, rights) && nodeMajor >= NET_PERMISSION_MAJOR)
+    flags.push('--allow-net', '--disable-warning=ExperimentalWarning');
   return flags;
+}
+
+function needsNetwork(kind: PoolKind, rights: NodeRights | undefined): boolean {
+  return kind === 'egress' || rights !== undefined;
 }
 
 export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
@@ -45,10 +55,11 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
   const start: HostStart = {
     kind,
     threadEntry: entry.threadEntry,
-    threadExecArgv: permissions(kind, options.nodeMajor, entry.threadReads),
+    threadExecArgv: permissions(kind, options, entry.threadReads),
+    ...(options.rights === undefined ? {} : { modules: options.rights.modules }),
   };
   const args = [
-    ...permissions(kind, options.nodeMajor, entry.hostReads),
+    ...permissions(kind, options, entry.hostReads),
     // For the main thread, which runs only our code; the threads' own flags leave it out.
     '--allow-worker',
     // Node would hand out freed memory as it is, and a thread of another tenant may have freed it.
@@ -58,7 +69,11 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
     JSON.stringify(start),
   ];
   try {
-    const [program = options.node, ...rest] = [...options.osWall.command({ network: kind === 'egress' }), options.node, ...args];
+    const [program = options.node, ...rest] = [
+      ...options.osWall.command({ network: needsNetwork(kind, options.rights) }),
+      options.node,
+      ...args,
+    ];
     const child = spawn(program, rest, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
     return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, cwd };
   } catch (error) {

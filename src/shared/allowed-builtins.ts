@@ -42,7 +42,7 @@ const INSTEAD: { readonly [builtin: string]: string } = {
   http: CONNECTION,
   http2: CONNECTION,
   https: CONNECTION,
-  net: CONNECTION,
+  net: `${CONNECTION}; for other protocols, "runtime": "node" in tenant.json`,
   os: 'put the setting into "vars" of tenant.json and read ctx.vars',
   perf_hooks: 'use the global performance.now()',
   process: 'put settings into "vars" of tenant.json and read ctx.vars',
@@ -52,7 +52,8 @@ const INSTEAD: { readonly [builtin: string]: string } = {
   worker_threads: ONE_THREAD,
   zlib: 'use a pure-JS library such as fflate',
 };
-const FALLBACK_HINT = 'use a library build without Node built-ins (its "browser" build, often)';
+const FALLBACK_HINT =
+  'use a library build without Node built-ins (its "browser" build, often), or "runtime": "node" in tenant.json for code that you trust';
 
 /** The one sentence that tells an author what to use in place of a built-in (`node:` prefix or not). */
 export function insteadOfBuiltin(name: string): string {

@@ -6,6 +6,11 @@ export function ownCordon(tenant: string): string {
   return `own:${tenant}`;
 }
 
+/** Hosts of this tenant alone, whose code runs in them with the rights of the host: never the ones it had with a sandbox. */
+export function nodeCordon(tenant: string): string {
+  return `node:${tenant}`;
+}
+
 /** Hosts of this tenant alone, since it may have killed a shared one. */
 export function apartCordon(tenant: string): string {
   return `apart:${tenant}`;

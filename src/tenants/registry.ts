@@ -185,8 +185,15 @@ class Tenants implements Registry {
     const same =
       before?.toolset !== undefined && loaded.toolset?.hash === before.toolset.hash && sameConfig(before.config, config.value);
     if (same) return this.#keep(before, problems, began);
-    if (loaded.toolset === undefined)
+    if (loaded.toolset === undefined) {
+      // What it was trusted with is taken back: better not served than with rights that it has no more.
+      if (before?.config.runtime === 'node' && config.value.runtime !== 'node') {
+        this.#set({ id, config: config.value, toolset: undefined, problems });
+        this.#retire(before.toolset);
+        return this.#tell(id, began);
+      }
       return this.#keep(before ?? { id, config: config.value, toolset: undefined, problems }, problems, began);
+    }
     if (loaded.toolset.hash !== before?.toolset?.hash && !loaded.cached && !(await this.#audited(id, loaded.toolset))) {
       const reason = 'the audit trail cannot be written, so the change is not served';
       return this.#keep(

@@ -36,6 +36,7 @@ class Estate {
       tenant: join(this.dir, 'tenants/acme'),
       shared: join(this.dir, 'shared'),
       libraries: [join(this.dir, 'node_modules')],
+      runtime: 'sandbox',
       entries: ['tools/a.ts'],
     };
     this.#child = new BundlerChild(this.order, join(this.dir, 'empty'));

@@ -35,7 +35,13 @@ function start(): Promise<void> {
 export async function bundle(order: BundleOrder): Promise<Bundled> {
   const fence = new Fence(order);
   const trail = new Trail();
-  const build: Build = { fence, resolver: new Resolver(fence), trail, entry: entryModule(order.entries), tenant: order.tenant };
+  const build: Build = {
+    fence,
+    resolver: new Resolver(fence, order.runtime),
+    trail,
+    entry: entryModule(order.entries),
+    tenant: order.tenant,
+  };
   const naming: Naming = { order, fence, trail };
   await start();
   try {
@@ -59,6 +65,8 @@ function run(build: Build): Promise<BuildResult<{ write: false; metafile: true }
     format: 'cjs',
     platform: 'neutral',
     target: 'es2024',
+    // Of a module that stays outside: the bundle has a `require`, and no loader for import().
+    supported: { 'dynamic-import': false },
     charset: 'utf8',
     sourcemap: 'external',
     sourcesContent: true,

@@ -3,6 +3,7 @@
 // Invariant: never falls back on a search of its own (no NODE_PATH, no tsconfig paths, no parent folders of the estate).
 import { builtinModules } from 'node:module';
 import { dirname, extname, join, relative, sep } from 'node:path';
+import type { BundleOrder } from '../../src/boundary/bundling.ts';
 import { ALLOWED_BUILTINS, insteadOfBuiltin, PROVIDED_MODULES } from '../../src/shared/allowed-builtins.ts';
 import { FENCE_HINT, type Fence, type Place } from './fence.ts';
 import { type Package, Packages } from './packages.ts';
@@ -22,8 +23,10 @@ const builtins = new Set(builtinModules.map((name) => name.replace(/^node:/, '')
 export class Resolver {
   readonly #fence: Fence;
   readonly #packages: Packages;
+  readonly #runtime: BundleOrder['runtime'];
 
-  constructor(fence: Fence) {
+  constructor(fence: Fence, runtime: BundleOrder['runtime']) {
+    this.#runtime = runtime;
     this.#fence = fence;
     this.#packages = new Packages(fence);
   }
@@ -39,12 +42,12 @@ export class Resolver {
   }
 
   #plain(specifier: string, importer: Place, within: Package | undefined, required: boolean): Resolved {
-    if (specifier.startsWith('node:')) return builtin(specifier.slice(5));
+    if (specifier.startsWith('node:')) return this.#builtin(specifier.slice(5));
     if (/^\.{1,2}(?:\/|$)/.test(specifier)) return this.#file(join(dirname(importer.path), specifier), importer, within);
     if (/^(?:\/|\\|[a-zA-Z][a-zA-Z0-9+.-]*:|\.)/.test(specifier)) {
       throw new Refusal('is neither a relative path nor a package', FENCE_HINT);
     }
-    if (builtins.has(specifier)) return builtin(specifier);
+    if (builtins.has(specifier)) return this.#builtin(specifier);
     if (specifier.startsWith('#')) return this.#internal(specifier, importer, within, required);
     return this.#bare(specifier.replace(/\/$/, ''), importer, required);
   }
@@ -59,6 +62,8 @@ export class Resolver {
     if (found === undefined) {
       throw new Refusal("is not in the estate's node_modules", `npm install ${name} in the folder of the estate`);
     }
+    // Native parts and Node builds are found by Node itself, in the host that may read them.
+    if (this.#runtime === 'node') return { kind: 'provided', name: specifier };
     for (const path of this.#packages.entries(found, `.${rest ?? ''}`, required)) {
       const place = this.#candidates(path, LIBRARY_EXTENSIONS);
       if (place === undefined) continue;
@@ -69,6 +74,10 @@ export class Resolver {
       return this.#file(join(found.dir, instead), place, found);
     }
     throw new Refusal(`has no file for this import in ${found.name}`, 'a library that runs in browsers or workers is needed');
+  }
+
+  #builtin(name: string): Resolved {
+    return this.#runtime === 'node' ? { kind: 'provided', name: `node:${name}` } : builtin(name);
   }
 
   #internal(specifier: string, importer: Place, within: Package | undefined, required: boolean): Resolved {

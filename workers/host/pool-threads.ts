@@ -50,7 +50,7 @@ export class PoolThreads {
     this.#events = events;
     // With a thread per call, one is made ready while the others work.
     this.#wanted = limits.isolation === 'call' ? limits.threads + 1 : limits.threads;
-    const data: ThreadData = { kind: start.kind, limits };
+    const data: ThreadData = { kind: start.kind, limits, ...(start.modules === undefined ? {} : { modules: start.modules }) };
     this.#pool = new Piscina({
       filename: start.threadEntry,
       name: 'run',

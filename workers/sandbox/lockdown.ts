@@ -43,7 +43,7 @@ export function lockdown(toolConsole: object): void {
   for (const [name, value] of Object.entries(facades)) defineGlobal(name, value, name === 'Atomics');
 }
 
-function lowerPriority(): void {
+export function lowerPriority(): void {
   if (process.platform !== 'linux') return;
   try {
     setPriority(0, NICENESS);

@@ -19,6 +19,7 @@ const IndexSchema = Type.Object(
     format: Type.Literal(FORMAT),
     /** Paths of sources are absolute: in a copied estate they would lead to the original. */
     estate: Type.String(),
+    runtime: Type.Optional(Type.Literal('node')),
     recordedAt: Type.Number(),
     hash: Hash,
     script: Type.Optional(Hash),

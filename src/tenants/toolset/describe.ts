@@ -2,7 +2,7 @@
 // Not responsible for the pool that serves. Invariant: settles within the deadline; what comes back is checked.
 import type { Manifest } from '../../boundary/manifest.ts';
 import type { CompiledTenant } from '../../config/compiled.ts';
-import type { Hosts } from '../../hosts/pool.ts';
+import type { Hosts, NodeRights } from '../../hosts/pool.ts';
 import type { Failure } from '../../shared/errors.ts';
 import type { Loaded, Problem } from '../../shared/problem.ts';
 import { checkManifestText } from './manifest-check.ts';
@@ -11,6 +11,7 @@ const DEADLINE_MS = 20_000;
 
 export interface Describing {
   readonly config: CompiledTenant;
+  readonly rights: NodeRights | undefined;
   readonly folder: string;
   readonly script: { readonly hash: string; readonly bytes: Uint8Array };
   readonly files: readonly string[];
@@ -25,6 +26,7 @@ export async function describe(hosts: Hosts, of: Describing): Promise<Loaded<Man
     bundle: of.script.hash,
     vars,
     limits: { ...limits, threads: 1 },
+    rights: of.rights,
     script: () => Promise.resolve(of.script.bytes),
   });
   const late = Promise.withResolvers<never>();

@@ -3,7 +3,7 @@
 // Invariant: immutable but for its pools; without a call it holds neither tools nor pools.
 import type { EgressTools } from '../../boundary/egress.ts';
 import type { CompiledTenant } from '../../config/compiled.ts';
-import type { EgressPool, Hosts, ToolsPool } from '../../hosts/pool.ts';
+import type { EgressPool, Hosts, NodeRights, ToolsPool } from '../../hosts/pool.ts';
 import type { PromptSpec, ResourceIndex, Toolset } from '../tenant.ts';
 import type { BundleCache, BundleIndex } from './bundle-cache.ts';
 import { ResidentTools } from './resident-tools.ts';
@@ -16,11 +16,13 @@ export class LiveToolset implements Toolset {
   readonly #config: CompiledTenant;
   readonly #hosts: Hosts;
   readonly #cache: BundleCache;
+  readonly #rights: NodeRights | undefined;
   #code: ToolsPool | undefined;
   #codePerCall: ToolsPool | undefined;
   #egress: EgressPool | undefined;
 
-  constructor(index: BundleIndex, config: CompiledTenant, hosts: Hosts, cache: BundleCache) {
+  constructor(index: BundleIndex, config: CompiledTenant, hosts: Hosts, cache: BundleCache, rights?: NodeRights) {
+    this.#rights = rights;
     this.hash = index.hash;
     this.tools = new ResidentTools(cache.toolsPath(config.id, index.hash), index.tools);
     this.#script = index.script;
@@ -65,7 +67,7 @@ export class LiveToolset implements Toolset {
     const script = this.#script;
     if (script === undefined) return undefined;
     const { id, cordon, vars, limits } = this.#config;
-    const spec = { tenant: id, cordon, bundle: script, vars, limits, isolation };
+    const spec = { tenant: id, cordon, bundle: script, vars, limits, isolation, rights: this.#rights };
     return this.#hosts.toolsPool({ ...spec, script: () => this.#cache.script(id, script) });
   }
 

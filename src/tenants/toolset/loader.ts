@@ -7,7 +7,7 @@ import type { BundleInput } from '../../boundary/bundling.ts';
 import type { Manifest } from '../../boundary/manifest.ts';
 import type { CompiledTenant } from '../../config/compiled.ts';
 import { TENANTS_FOLDER } from '../../config/load-tenant.ts';
-import type { Hosts } from '../../hosts/pool.ts';
+import type { Hosts, NodeRights } from '../../hosts/pool.ts';
 import type { Problem } from '../../shared/problem.ts';
 import { type DeclaredTools, readBindingFile } from './bindings.ts';
 import { BundleCache, type BundleIndex } from './bundle-cache.ts';
@@ -59,7 +59,8 @@ export class ToolsetLoader {
   /** From the cache, where the sources are what they were. Synchronous: a start asks this of every tenant. */
   cached(config: CompiledTenant): LoadedToolset | undefined {
     const index = this.cache.index(config.id);
-    if (index === undefined || !this.cache.isCurrent(config.id, index, listToolFiles(config.dir))) return undefined;
+    if (index === undefined || (index.runtime ?? 'sandbox') !== config.runtime) return undefined;
+    if (!this.cache.isCurrent(config.id, index, listToolFiles(config.dir))) return undefined;
     const toolset = this.#live(index, config);
     return { toolset, problems: this.#connectionProblems(toolset, config, index), cached: true };
   }
@@ -82,7 +83,7 @@ export class ToolsetLoader {
     const fatal = [...merged.fatal, ...readables.fatal];
     if (fatal.length > 0) return failed(fatal);
     const making = { recordedAt, files, code: code.value, inputs: declared.value.inputs, merged, readables };
-    const index = this.#store(config.id, making);
+    const index = this.#store(config, making);
     const toolset = this.#live(index, config);
     return { toolset, problems: this.#connectionProblems(toolset, config, index), cached: false };
   }
@@ -98,6 +99,7 @@ export class ToolsetLoader {
       tenant: config.dir,
       shared: ownFolder(estate, 'shared'),
       libraries: [ownFolder(estate, 'node_modules')].filter((dir) => dir !== undefined),
+      runtime: config.runtime,
       entries: files.code,
     });
     if (!('script' in bundled)) {
@@ -110,6 +112,7 @@ export class ToolsetLoader {
     const hash = this.cache.putScript(config.id, bundled.script, bundled.map);
     const described = await describe(hosts, {
       config,
+      rights: nodeRights(estate, config),
       folder,
       script: { hash, bytes: bundled.script },
       files: files.code,
@@ -120,7 +123,7 @@ export class ToolsetLoader {
     return { ok: true, value: { script: hash, manifest: described.value, inputs, absent } };
   }
 
-  #store(tenant: string, made: Making): BundleIndex {
+  #store({ id: tenant, runtime }: CompiledTenant, made: Making): BundleIndex {
     const { recordedAt, files, code, merged, readables } = made;
     const { prompts, resources } = readables;
     const described: DescribedTools = {
@@ -131,6 +134,7 @@ export class ToolsetLoader {
     };
     const text = JSON.stringify(described);
     const index: Omit<BundleIndex, 'format' | 'estate'> = {
+      ...(runtime === 'node' ? { runtime } : {}),
       recordedAt,
       hash: sha256(`${code?.script ?? ''}\n${text}`),
       ...(code === undefined ? {} : { script: code.script }),
@@ -146,7 +150,7 @@ export class ToolsetLoader {
   }
 
   #live(index: BundleIndex, config: CompiledTenant): LiveToolset {
-    return new LiveToolset(index, config, this.#options.hosts, this.cache);
+    return new LiveToolset(index, config, this.#options.hosts, this.cache, nodeRights(this.#options.estate, config));
   }
 
   /** Judged at every load, since it depends on tenant.json; only tools that use connections need to be looked at. */
@@ -206,4 +210,11 @@ function ownFolder(estate: string, name: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What code without a sandbox may read: its own folder and the packages of the estate. */
+function nodeRights(estate: string, { runtime, dir }: CompiledTenant): NodeRights | undefined {
+  if (runtime !== 'node') return undefined;
+  const folders = ['shared', 'node_modules'].map((name) => ownFolder(estate, name)).filter((path) => path !== undefined);
+  return { modules: estate, reads: [dir, join(estate, 'package.json'), ...folders] };
 }
