@@ -4,6 +4,7 @@
 import type { Bar } from './bars.ts';
 import type { Conditions } from './conditions.ts';
 import type { Row } from './sections/echo.ts';
+import type { IsolationRow } from './sections/isolation.ts';
 import type { ListingRow } from './sections/listing.ts';
 import type { MemoryFigures } from './sections/memory.ts';
 import type { PayloadRow } from './sections/payload.ts';
@@ -19,6 +20,7 @@ export interface Report {
   readonly listing: readonly ListingRow[];
   readonly payload: readonly PayloadRow[];
   readonly recovery: RecoveryFigures | undefined;
+  readonly isolation: readonly IsolationRow[];
   readonly tenants: TenantsFigures | undefined;
   readonly bars: readonly Bar[];
 }
@@ -93,6 +95,28 @@ export function render(report: Report): string {
   if ('coldCallMs' in report.start) section('start (median ms)', figures(report.start));
   if ('toolsThreadMb' in report.memory) section('memory (MiB)', figures(report.memory));
   if (report.recovery) section('recovery (median / worst ms)', figures(report.recovery));
+  if (report.isolation.length > 0) {
+    const [shared] = report.isolation;
+    const head = [
+      'isolation',
+      'a call alone, ms',
+      'one after the other: p50 ms',
+      'requests/s',
+      'CPU µs tree',
+      'ratio',
+      'four at once: requests/s',
+    ];
+    const rows = report.isolation.map(({ isolation, aloneMs, one, four }) => [
+      isolation,
+      ms(aloneMs),
+      ms(one.p50Ms),
+      whole(one.rps),
+      whole(one.cpuUsTree),
+      ratio(one.cpuUsTree, shared?.one.cpuUsTree),
+      whole(four.rps),
+    ]);
+    section('a fresh thread for every call, beside shared threads', table(head, rows));
+  }
   if (report.tenants) {
     const { large, alone, ...rest } = report.tenants;
     const more = { echoRps: large.rps, echoRpsAlone: alone.rps, cpuUs: large.cpuUsMain, cpuUsAlone: alone.cpuUsMain };
