@@ -31,16 +31,14 @@ export {
   type TemplateResource,
   type UriParams,
 } from './author/resource.ts';
+export { type Bound, graphql, type GraphqlTool, jsonrpc, type JsonRpcTool, rest, type RestTool } from './author/declared-tool.ts';
 export { type Returned, result, type ResultParts, type ToolResult } from './author/result.ts';
 export {
   type Annotations,
-  type Bound,
   type CodeTool,
   type Common,
   defineTool,
   defineToolset,
-  rest,
-  type RestTool,
   type Tool,
   type Toolset,
   type ToolsetDefinition,

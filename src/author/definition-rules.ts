@@ -19,6 +19,8 @@ const OUR_WORD: ReadonlyMap<string, string> = new Map([
   ['returns', 'outputSchema'],
   ['timeout', 'timeoutMs'],
   ['url', 'path'],
+  ['query', 'document'],
+  ['rpcMethod', 'method'],
 ]);
 
 export function requireKnown(of: string, definition: unknown, known: ReadonlySet<string>): asserts definition is object {

@@ -2,6 +2,7 @@
 // Not responsible for names (the key in `defineToolset`) or for running: handlers run in a tools thread, bindings in an egress thread.
 // Invariant: everything but `handler` survives JSON; a definition that reads wrong is refused where it stands, with a hint.
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import type { Binding } from '../boundary/binding.ts';
 import type { Icon } from './content.ts';
 import type { Needs, ToolContext } from './context.ts';
 import { requireKnown, requireSchemas, requireText } from './definition-rules.ts';
@@ -42,10 +43,8 @@ export interface CodeTool<I extends TObject, O extends TSchema | undefined, C ex
   handler(args: Static<I>, ctx: ToolContext<C>): Awaitable<Returned<O>>;
 }
 
-const COMMON_KEYS = ['title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'icons', 'scopes', 'timeoutMs'];
+export const COMMON_KEYS = ['title', 'description', 'inputSchema', 'outputSchema', 'annotations', 'icons', 'scopes', 'timeoutMs'];
 const CODE_KEYS = new Set([...COMMON_KEYS, 'connections', 'handler']);
-const BINDING_KEYS = ['connection', 'method', 'path', 'query', 'headers', 'body', 'idempotent', 'scopesNeeded', 'response'];
-const REST_KEYS = new Set([...COMMON_KEYS, ...BINDING_KEYS]);
 
 /** A tool in code. @throws TypeError where the definition reads wrong. */
 export function defineTool<
@@ -58,46 +57,6 @@ export function defineTool<
   requireSchemas('defineTool', definition);
   if (typeof definition.handler !== 'function') throw new TypeError('defineTool: `handler` must be a function.');
   return seal('code', definition);
-}
-
-type PathParams<P extends string> = P extends `${string}{${infer N}}${infer R}` ? N | PathParams<R> : never;
-type Checked<P extends string, K> = [Exclude<PathParams<P>, K>] extends [never]
-  ? unknown
-  : { 'path parameter is not in inputSchema': Exclude<PathParams<P>, K> };
-
-export interface Bound {
-  /** Slot of `connections` in tenant.json. */
-  connection: string;
-  /** Scopes that the request needs of the service. */
-  scopesNeeded?: readonly string[];
-  /** The request may be repeated without harm, whatever its method. */
-  idempotent?: boolean;
-  response?: {
-    /** JMESPath expression applied to the JSON response. */
-    select?: string;
-    maxBytes?: number;
-  };
-}
-
-export interface RestTool<I extends TObject, O extends TSchema | undefined, P extends string> extends Common<I, O>, Bound {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** RFC 6570 simple expansion: `{name}` is an argument, encoded as one segment. */
-  path: P & Checked<P, keyof Static<I>>;
-  /** Names of arguments, or wire name -> argument. */
-  query?: readonly (keyof Static<I> & string)[] | Record<string, string>;
-  headers?: Record<string, string>;
-  /** Names of arguments that make the JSON body; `rest`: all that stand nowhere else. */
-  body?: readonly (keyof Static<I> & string)[] | 'rest';
-}
-
-/** A declared HTTP request: pure data, run in an egress thread. @throws TypeError where the definition reads wrong. */
-export function rest<I extends TObject = TObject<{}>, O extends TSchema | undefined = undefined, const P extends string = string>(
-  definition: RestTool<I, O, P>,
-): Tool<I, O> {
-  requireKnown('rest', definition, REST_KEYS);
-  for (const name of ['description', 'connection', 'method', 'path'] as const) requireText('rest', definition, name);
-  requireSchemas('rest', definition);
-  return seal('rest', definition);
 }
 
 export interface Toolset {
@@ -120,7 +79,7 @@ export interface ToolsetDefinition {
 
 /** What a member of each part is made by. */
 const PARTS = {
-  tools: ['~tool', 'defineTool() or rest()'],
+  tools: ['~tool', 'defineTool(), rest(), graphql() or jsonrpc()'],
   prompts: ['~prompt', 'definePrompt()'],
   resources: ['~resource', 'defineResource()'],
 } as const;
@@ -145,7 +104,11 @@ export function defineToolset(definition: ToolsetDefinition): Toolset {
 
 const NO_ARGUMENTS = Object.freeze(Type.Object({}, { additionalProperties: false }));
 
-function seal<I extends TObject, O extends TSchema | undefined>(kind: 'code' | 'rest', definition: Common<I, O>): Tool<I, O> {
+/** For the makers of definitions: `kind` tells a tools thread what it was made by. */
+export function seal<I extends TObject, O extends TSchema | undefined>(
+  kind: 'code' | Binding['kind'],
+  definition: Common<I, O>,
+): Tool<I, O> {
   // The type of `~tool` exists for inference only; at run time it names the kind.
   return Object.freeze({ inputSchema: NO_ARGUMENTS, ...definition, '~tool': kind }) as unknown as Tool<I, O>;
 }

@@ -2,7 +2,7 @@
 // Not responsible for recovery (refresh, retry, breaker): `connections/egress-call` reads the outcome and decides.
 // Invariant: one lease per request; an egress outcome tells whether the request may have reached the upstream.
 import { type Static, Type } from 'typebox';
-import { RestBindingSchema } from './manifest.ts';
+import { LoadedBindingSchema } from './binding.ts';
 import { FetchRequestSchema, HttpHeadSchema } from './host-request.ts';
 import { FailureSchema } from './outcome.ts';
 
@@ -36,7 +36,13 @@ export type OriginPolicy = Static<typeof OriginPolicySchema>;
 export const EgressWorkSchema = Type.Union([
   Type.Object(
     /** `objectsOnly`: see `CallContext`. */
-    { kind: Type.Literal('binding'), tool: Type.String(), objectsOnly: Type.Optional(Type.Literal(true)) },
+    {
+      kind: Type.Literal('binding'),
+      tool: Type.String(),
+      objectsOnly: Type.Optional(Type.Literal(true)),
+      /** For tools that declare a header for it; the same however often the request is sent. */
+      idempotencyKey: Type.Optional(Type.String({ maxLength: 64 })),
+    },
     { additionalProperties: false },
   ),
   Type.Object({ kind: Type.Literal('fetch'), request: FetchRequestSchema }, { additionalProperties: false }),
@@ -110,7 +116,7 @@ export const EgressToolsSchema = Type.Record(
   Type.Object({
     inputSchema: Type.Record(Type.String(), Type.Unknown()),
     outputSchema: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-    binding: RestBindingSchema,
+    binding: LoadedBindingSchema,
   }),
 );
 export type EgressTools = Static<typeof EgressToolsSchema>;

@@ -3,6 +3,7 @@
 // Invariant: nothing here is ever executed or compiled in the supervisor, schemas and patterns included.
 import { type Static, Type } from 'typebox';
 import { TOOL_NAME_PATTERN } from '../shared/ids.ts';
+import { BindingSchema } from './binding.ts';
 import { URI_CHARACTERS, URI_PATTERN } from '../shared/uri-template.ts';
 
 const Text = Type.String({ maxLength: 16_384 });
@@ -29,38 +30,6 @@ export const IconSchema = Type.Object(
   { additionalProperties: false },
 );
 const Icons = Type.Optional(Type.Array(IconSchema, { maxItems: 16 }));
-
-const Mapping = Type.Union([Type.Array(Type.String()), Type.Record(Type.String(), Type.String())]);
-const ResponseSchema = Type.Object(
-  {
-    select: Type.Optional(Type.String({ maxLength: 4096, description: 'JMESPath expression applied to the JSON response.' })),
-    maxBytes: Type.Optional(Type.Integer({ minimum: 1 })),
-  },
-  { additionalProperties: false },
-);
-/** A declarative tool: the request it makes, as data. Executed in the egress thread only. */
-export const RestBindingSchema = Type.Object(
-  {
-    kind: Type.Literal('rest'),
-    connection: Type.String({ minLength: 1, maxLength: 128 }),
-    method: Type.Enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
-    path: Type.String({
-      pattern: '^/',
-      maxLength: 2048,
-      description: 'RFC 6570 simple expansion: {name} is one path segment or a part of one.',
-    }),
-    query: Type.Optional(Mapping),
-    headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4096 }))),
-    body: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Literal('rest'), Type.Record(Type.String(), Type.String())])),
-    idempotent: Type.Optional(Type.Boolean()),
-    scopesNeeded: Type.Optional(Type.Array(Type.String())),
-    response: Type.Optional(ResponseSchema),
-  },
-  { additionalProperties: false },
-);
-export const BindingSchema = Type.Union([RestBindingSchema]);
-export type RestBinding = Static<typeof RestBindingSchema>;
-export type Binding = Static<typeof BindingSchema>;
 
 /** What tools, prompts and resources have in common. */
 const common = {

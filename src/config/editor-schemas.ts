@@ -3,7 +3,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TSchema } from 'typebox';
-import { BindingFileSchema, ServerOptionsSchema, TenantOptionsSchema } from './schema.ts';
+import { BindingFileSchema } from './binding-schema.ts';
+import { ServerOptionsSchema, TenantOptionsSchema } from './schema.ts';
 
 const FILES: { readonly [file: string]: TSchema } = {
   'leasehold.json': ServerOptionsSchema,

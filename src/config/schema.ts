@@ -2,8 +2,7 @@
 // Not responsible for reading them (`load-server`, `load-tenant`) or for defaults that need the environment.
 // Invariant: unknown keys are refused everywhere; durations end in `Ms`, sizes in `Bytes`.
 import { type Static, Type } from 'typebox';
-import { AnnotationsSchema, RestBindingSchema, ToolManifestSchema } from '../boundary/manifest.ts';
-import { TENANT_ID_PATTERN, TOOL_NAME_PATTERN } from '../shared/ids.ts';
+import { TENANT_ID_PATTERN } from '../shared/ids.ts';
 import { LimitsSchema } from '../shared/limits.ts';
 import { AuthSchema, RoutingSchema, TenantAuthSchema } from './auth-schema.ts';
 import { ConnectionsSchema, ProvidersSchema } from './connection-schema.ts';
@@ -107,36 +106,3 @@ export const TenantOptionsSchema = Type.Object(
   { ...strict, title: 'tenant.json' },
 );
 export type TenantOptions = Static<typeof TenantOptionsSchema>;
-
-const { description, inputSchema, outputSchema, scopes, timeoutMs, title } = ToolManifestSchema.properties;
-const { method, path, query, headers, body, response, idempotent, scopesNeeded } = RestBindingSchema.properties;
-
-/** One tool of a *.binding.json. */
-export const BindingToolSchema = Type.Object(
-  {
-    title,
-    description,
-    inputSchema: Type.Optional(inputSchema),
-    outputSchema,
-    annotations: Type.Optional(AnnotationsSchema),
-    scopes,
-    timeoutMs,
-    request: Type.Object({ method, path, query, headers, body }, strict),
-    response,
-    idempotent,
-    scopesNeeded,
-  },
-  strict,
-);
-
-/** tools/*.binding.json */
-export const BindingFileSchema = Type.Object(
-  {
-    $schema: Schema$,
-    kind: Type.Literal('rest'),
-    connection: Type.String({ minLength: 1, maxLength: 128 }),
-    tools: Type.Record(Type.String({ pattern: TOOL_NAME_PATTERN }), BindingToolSchema, strict),
-  },
-  { ...strict, title: '*.binding.json' },
-);
-export type BindingFile = Static<typeof BindingFileSchema>;

@@ -2,11 +2,12 @@
 // Not responsible for HTTP (the egress thread), for processes (`hosts/`), or for what the failure does to the tool's call.
 // Invariant: no record, no request; what may have had an effect is not repeated unless that is harmless; the one place
 // of retry, breaker and (for connections with a credential) refresh.
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditLog, AuditSubject } from '../audit/record.ts';
 import type { EgressOrder, EgressOutcome, EgressWork, Lease, OriginPolicy } from '../boundary/egress.ts';
 import type { FetchRequest, HttpHead } from '../boundary/host-request.ts';
-import type { RestBinding } from '../boundary/manifest.ts';
+import type { LoadedBinding } from '../boundary/binding.ts';
 import type { CompiledConnection } from '../config/compiled.ts';
 import type { Body, EgressPool } from '../hosts/pool.ts';
 import { type Failure, failure, isFailure } from '../shared/errors.ts';
@@ -20,7 +21,7 @@ import { backoffMs, isRepeatableBinding, isRepeatableFetch } from './retry.ts';
 
 /** What is asked: a declared tool (body of the request: its arguments as JSON), or a request of tool code (body: its own). */
 export type EgressAsk =
-  | { readonly kind: 'binding'; readonly tool: string; readonly binding: RestBinding; readonly objectsOnly?: boolean }
+  | { readonly kind: 'binding'; readonly tool: string; readonly binding: LoadedBinding; readonly objectsOnly?: boolean }
   | { readonly kind: 'fetch'; readonly request: FetchRequest };
 
 export interface EgressRequest {
@@ -203,9 +204,14 @@ function prepare(request: EgressRequest, privateOrigins: readonly string[]): Pre
     return {
       request,
       ask: credential,
-      method: ask.binding.method,
+      method: ask.binding.kind === 'rest' ? ask.binding.method : 'POST',
       origin: connection.origins[0] ?? 'none',
-      work: { kind: 'binding', tool: ask.tool, ...(ask.objectsOnly === true ? { objectsOnly: true } : {}) },
+      work: {
+        kind: 'binding',
+        tool: ask.tool,
+        ...(ask.objectsOnly === true ? { objectsOnly: true } : {}),
+        ...(ask.binding.idempotencyKey === undefined ? {} : { idempotencyKey: randomUUID() }),
+      },
       policy,
       repeatable: request.repeatable || isRepeatableBinding(ask.binding),
     };

@@ -1,7 +1,7 @@
 // Whether and when a request is sent again: pure.
 // Not responsible for sending or for the breaker.
 // Invariant: a request that may have had an effect is repeated only where repeating it is harmless.
-import type { RestBinding } from '../boundary/manifest.ts';
+import type { LoadedBinding } from '../boundary/binding.ts';
 import type { FetchRequest } from '../boundary/host-request.ts';
 
 /** Times that one request is sent, at most. */
@@ -12,9 +12,25 @@ const LONGEST_MS = 2000;
 /** RFC 9110 9.2.2: their effect is the same once or many times. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
-export function isRepeatableBinding(binding: RestBinding): boolean {
-  return binding.idempotent ?? IDEMPOTENT.has(binding.method);
+/** What the binding says of itself counts more than its kind. */
+export function isRepeatableBinding(binding: LoadedBinding): boolean {
+  const { idempotent, idempotencyKey } = binding;
+  return idempotent ?? (idempotencyKey !== undefined || isSafeByKind(binding));
 }
+
+function isSafeByKind(binding: LoadedBinding): boolean {
+  switch (binding.kind) {
+    case 'rest':
+      return IDEMPOTENT.has(binding.method);
+    case 'graphql':
+      return binding.operation.type === 'query';
+    case 'jsonrpc':
+      return false;
+    default:
+      return binding satisfies never;
+  }
+}
+
 export function isRepeatableFetch(request: FetchRequest): boolean {
   return request.idempotencyKey !== undefined || IDEMPOTENT.has(request.method.toUpperCase());
 }

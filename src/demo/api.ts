@@ -7,23 +7,17 @@
 //   GET  /rates/{base}?symbols=USD,JPY   -> { base, date, rates: { USD: 1.0843, … } }    (symbols may also be repeated)
 //   GET  /notes                          -> { notes: [{ id, text, tags }] }
 //   POST /notes  { text, tags? }         -> 201 { id, text, tags }                       (unsafe: every POST makes one more)
+//   POST /graphql                       -> GraphQL: city(name), cities
+//   POST /rpc                           -> JSON-RPC 2.0: exchange { amount, from, to }
 //   an unknown city, currency or path    -> 404 { error: { code, message } };  wrong input -> 422, wrong method -> 405
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { CITIES, PER_EURO, rateOf } from './api-data.ts';
+import { answerGraphql } from './graphql-api.ts';
+import { answerRpc } from './rpc-api.ts';
 
 const BODY_BYTES = 65_536;
 const NOTES = 1000;
-
-const CITIES: Readonly<Record<string, { name: string; country: string; celsius: number; conditions: string; windKmh: number }>> =
-  {
-    amsterdam: { name: 'Amsterdam', country: 'NL', celsius: 11.5, conditions: 'rain', windKmh: 28 },
-    lagos: { name: 'Lagos', country: 'NG', celsius: 29, conditions: 'thunderstorm', windKmh: 14 },
-    lima: { name: 'Lima', country: 'PE', celsius: 18.5, conditions: 'fog', windKmh: 9 },
-    'new york': { name: 'New York', country: 'US', celsius: 7, conditions: 'clear', windKmh: 21 },
-    zürich: { name: 'Zürich', country: 'CH', celsius: 4.5, conditions: 'snow', windKmh: 6 },
-  };
-/** Units of the currency for one euro. */
-const PER_EURO: Readonly<Record<string, number>> = { CHF: 0.9372, EUR: 1, GBP: 0.8451, JPY: 162.35, USD: 1.0843 };
 
 interface Note {
   readonly id: number;
@@ -52,8 +46,10 @@ function rates(base: string, symbols: readonly string[]): Answer {
   const wanted = symbols.length === 0 ? Object.keys(PER_EURO).filter((symbol) => symbol !== base) : symbols;
   const unknown = [base, ...wanted].find((symbol) => !Object.hasOwn(PER_EURO, symbol));
   if (unknown !== undefined) return refused(404, 'currency_unknown', `There is no currency ${JSON.stringify(unknown)}.`);
-  const perBase = (symbol: string) => Math.round(((PER_EURO[symbol] as number) / (PER_EURO[base] as number)) * 10_000) / 10_000;
-  return { status: 200, body: { base, date: '2026-01-02', rates: Object.fromEntries(wanted.map((s) => [s, perBase(s)])) } };
+  return {
+    status: 200,
+    body: { base, date: '2026-01-02', rates: Object.fromEntries(wanted.map((symbol) => [symbol, rateOf(base, symbol)])) },
+  };
 }
 
 function addNote(notes: Note[], body: unknown): Answer {
@@ -68,10 +64,12 @@ function addNote(notes: Note[], body: unknown): Answer {
   return { status: 201, body: note };
 }
 
-function answer(notes: Note[], method: string, url: URL, body: unknown): Answer {
+async function answer(notes: Note[], method: string, url: URL, body: unknown): Promise<Answer> {
   const [first = '', second, third] = url.pathname.slice(1).split('/').map(decodeURIComponent);
   const route = third === undefined ? `${first}${second === undefined ? '' : '/{}'}` : `${first}/{}/${third}`;
   if (route === 'notes' && method === 'POST') return addNote(notes, body);
+  if (route === 'graphql' && method === 'POST') return { status: 200, body: await answerGraphql(body) };
+  if (route === 'rpc' && method === 'POST') return { status: 200, body: answerRpc(body) };
   if (method !== 'GET') return refused(405, 'method_not_allowed', `${method} is not allowed here.`);
   switch (route) {
     case 'cities':
@@ -110,7 +108,7 @@ async function serve(notes: Note[], request: IncomingMessage, response: ServerRe
   let result: Answer;
   try {
     const body = request.method === 'POST' ? await readJson(request) : undefined;
-    result = answer(notes, request.method ?? 'GET', new URL(request.url ?? '/', 'http://demo.invalid'), body);
+    result = await answer(notes, request.method ?? 'GET', new URL(request.url ?? '/', 'http://demo.invalid'), body);
   } catch {
     result = refused(400, 'request_invalid', 'The request could not be read.');
   }

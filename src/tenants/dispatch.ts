@@ -4,7 +4,7 @@
 import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
 import type { FetchRequest, Notice } from '../boundary/host-request.ts';
-import type { RestBinding } from '../boundary/manifest.ts';
+import type { LoadedBinding } from '../boundary/binding.ts';
 import type { Credentials } from '../connections/credentials.ts';
 import type { EgressCall } from '../connections/egress-call.ts';
 import type { BodyStream } from '../hosts/pool.ts';
@@ -293,7 +293,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     return { reply: { status: 'ok', http: sent.http }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }
 
-  async function runBinding(call: Call, binding: RestBinding, args: Uint8Array): Promise<Ended> {
+  async function runBinding(call: Call, binding: LoadedBinding, args: Uint8Array): Promise<Ended> {
     const ask = { kind: 'binding', tool: call.spec.name, binding, objectsOnly: objectsOnly(call) } as const;
     const sent = await sendFor(call, binding.connection, ask, args, ports.egress);
     if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };

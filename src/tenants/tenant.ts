@@ -1,6 +1,7 @@
 // A tenant as the running server knows it, and the toolset it serves now.
 // Not responsible for loading (`registry`) or calling (`dispatch`).
 // Invariant: a Toolset is immutable; a change makes a new one, and calls keep the one they began with.
+import type { LoadedBinding } from '../boundary/binding.ts';
 import type { PromptManifest, ResourceManifest, ToolManifest } from '../boundary/manifest.ts';
 import type { CompiledTenant } from '../config/compiled.ts';
 import type { EgressPool, ToolsPool } from '../hosts/pool.ts';
@@ -9,17 +10,19 @@ import type { Problem } from '../shared/problem.ts';
 export type { Problem };
 
 /** What can be run of a toolset, as policy, limits and records need it. */
-export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeoutMs' | 'connections' | 'binding' | 'isolation'> {
+export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeoutMs' | 'connections' | 'isolation'> {
+  readonly binding?: LoadedBinding;
   /** May be repeated without harm. */
   readonly repeatable: boolean;
 }
 
-export interface ToolSpec extends ToolManifest {
+export interface ToolSpec extends Omit<ToolManifest, 'binding'> {
+  readonly binding?: LoadedBinding;
   /** The tool's entry in `tools/list`, as JSON text: made once, sent often. */
   readonly listing: string;
   /** The same with an output schema that only clients from 2026-07-28 on take. */
   readonly anyListing?: string;
-  /** May be repeated without harm: `readOnlyHint`, `idempotentHint`, or a binding that says so or is a GET. */
+  /** May be repeated without harm: `readOnlyHint`, `idempotentHint`, or a binding whose request is (`isRepeatableBinding`). */
   readonly repeatable: boolean;
 }
 

@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import type { RestBinding } from '../../src/boundary/manifest.ts';
+import type { RestBinding } from '../../src/boundary/binding.ts';
 import { checkBinding } from '../../src/shared/binding-check.ts';
 import type { JsonObject } from '../../src/shared/json.ts';
 import { parsePathTemplate } from '../../src/shared/path-template.ts';

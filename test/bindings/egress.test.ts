@@ -7,7 +7,7 @@ import { Piscina } from 'piscina';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { EgressOrder, EgressTools, Lease } from '../../src/boundary/egress.ts';
-import type { RestBinding } from '../../src/boundary/manifest.ts';
+import type { RestBinding } from '../../src/boundary/binding.ts';
 import type { EgressResult, EgressThreadTask, LoadResult, ThreadData } from '../../src/boundary/thread-messages.ts';
 import { DeclaredTools } from '../../workers/bindings/declared-tool.ts';
 import { addressKind } from '../../src/shared/net/address.ts';

@@ -58,6 +58,10 @@ export class FaultyServer {
     return { accessToken: this.#access(), refreshToken: family.current };
   }
 
+  /** @param authorization value of the header */
+  isGood(authorization = ''): boolean {
+    return this.#good.has(authorization.replace(/^Bearer /, ''));
+  }
   expireAll(): void {
     this.#good.clear();
   }

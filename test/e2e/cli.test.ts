@@ -37,6 +37,8 @@ t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t)
     const km = await call('globex', 'convert', 'value=5', 'from=miles', 'to=km', '--json');
     t.match(JSON.parse(km.stdout), { ok: true, result: { structuredContent: { unit: 'km', value: 8.04672 } } });
     t.match((await call('acme', 'list_cities')).stdout, 'Lagos');
+    t.match((await call('acme', 'city', 'name=Lima')).stdout, '"country":"PE"');
+    t.match((await call('globex', 'exchange', 'amount=100', 'from=EUR', 'to=USD')).stdout, '108.43');
     t.match((await call('acme', 'weather', 'city=Lima', 'unit=fahrenheit')).stdout, /Lima/);
     t.match((await call('globex', 'quote', 'km=100', 'currency=USD')).stdout, /130\.12/);
     const warmest = await call('acme', 'warmest', 'cities=Lima', 'cities=Lagos', 'cities=Zürich');

@@ -5,6 +5,8 @@ import {
   defineTool,
   defineToolset,
   getContext,
+  graphql,
+  jsonrpc,
   rest,
   result,
   ToolError,
@@ -203,3 +205,48 @@ export const asksTheClient = defineTool({
     return JSON.stringify([content, model, first?.uri, early, answer.action === 'accept' ? answer.content.n + 1 : 0]);
   },
 });
+
+export const myLogin = graphql({
+  connection: 'github',
+  description: 'My login',
+  inputSchema: Type.Object({}),
+  document: 'query { viewer { login } }',
+  response: { select: 'viewer' },
+});
+export const findPartner = jsonrpc({
+  connection: 'odoo',
+  description: 'Find a partner',
+  inputSchema: Type.Object({ name: Type.String(), db: Type.String() }),
+  outputSchema: Type.Array(Type.Integer()),
+  method: 'res.partner.search',
+  params: ['name'],
+  path: '/{db}/jsonrpc',
+});
+export const callsDeclared = defineTool({
+  description: 'the result of a declared tool is typed by its outputSchema',
+  handler: async (_args, ctx) => {
+    const [first]: (number | undefined)[] = await ctx.call(findPartner, { name: 'Ada', db: 'x' });
+    // @ts-expect-error `db` is missing
+    await ctx.call(findPartner, { name: 'Ada' });
+    return String(first);
+  },
+});
+export const wrongGraphqlPath = graphql({
+  description: 'a path parameter that is no argument',
+  connection: 'github',
+  document: '{ x }',
+  // @ts-expect-error {team} is not in inputSchema
+  path: '/{team}/graphql',
+});
+export const wrongParams = jsonrpc({
+  description: 'a parameter that is no argument',
+  inputSchema: Type.Object({ a: Type.Integer() }),
+  connection: 'odoo',
+  method: 'x',
+  // @ts-expect-error `b` is no argument
+  params: ['b'],
+});
+// @ts-expect-error the document is missing
+export const noDocument = graphql({ description: 'x', connection: 'github' });
+// @ts-expect-error the method is missing
+export const noMethod = jsonrpc({ description: 'x', connection: 'odoo' });

@@ -6,7 +6,8 @@ import { prepareDataDir } from '../../src/config/data-dir.ts';
 import { writeEditorSchemas } from '../../src/config/editor-schemas.ts';
 import { loadServerConfig } from '../../src/config/load-server.ts';
 import { listTenants, loadTenantConfig } from '../../src/config/load-tenant.ts';
-import { BindingFileSchema, ServerOptionsSchema, TenantOptionsSchema } from '../../src/config/schema.ts';
+import { BindingFileSchema } from '../../src/config/binding-schema.ts';
+import { ServerOptionsSchema, TenantOptionsSchema } from '../../src/config/schema.ts';
 import { DEFAULT_LIMITS } from '../../src/shared/limits.ts';
 
 function estate(test: Test, files: { [path: string]: string }): string {

@@ -191,7 +191,7 @@ t.test('a bundle that fails at load, names that collide, schemas that are none',
         "method": "GET",
         "path": "/{nope}" } } } }`,
     'tenants/later/tenant.json': '{}',
-    'tenants/later/tools/x.binding.json': '{"kind": "graphql", "connection": "api", "tools": {}}',
+    'tenants/later/tools/x.binding.json': '{"kind": "mcp", "connection": "api", "tools": {}}',
     'tenants/empty/tenant.json': '{}',
   });
   const registry = await running.start();
@@ -207,7 +207,7 @@ t.test('a bundle that fails at load, names that collide, schemas that are none',
   t.match(problems('badbinding'), [
     { file: 'tenants/badbinding/tools/x.binding.json', line: 5, reason: /"nope", which is no argument/ },
   ]);
-  t.match(problems('later'), [{ reason: /not available in this version/ }]);
+  t.match(problems('later'), [{ reason: /must be one of rest, graphql, jsonrpc/ }]);
   for (const id of ['loads', 'no-default', 'twice', 'badname', 'badbinding', 'later'])
     t.equal(registry.get(id)?.toolset, undefined, id);
   t.strictSame(problems('empty'), []);

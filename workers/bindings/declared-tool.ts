@@ -4,17 +4,19 @@ import type { EgressTools } from '../../src/boundary/egress.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import { type ArgumentCheck, createArgumentCheck, parseArguments } from '../arguments.ts';
 import { createSchemaCheck, type Mismatch } from '../schema-check.ts';
-import { type BuildRequest, compileRestRequest, type RestRequest } from './rest-request.ts';
-import { compileRestResponse, type MapResponse } from './rest-response.ts';
+import type { MapResponse } from './answer.ts';
+import { compileExecutor, type Executor } from './executor.ts';
+import type { HttpRequest } from './rest-request.ts';
 
 interface Compiled {
   readonly check: ArgumentCheck;
-  readonly build: BuildRequest;
-  readonly map: MapResponse;
+  readonly execute: Executor;
+  /** Header for the key of the call. */
+  readonly keyHeader: string | undefined;
   readonly maxBytes: number | undefined;
 }
 export type PreparedCall =
-  | { readonly ok: true; readonly request: RestRequest; readonly map: MapResponse; readonly maxBytes: number | undefined }
+  | { readonly ok: true; readonly request: HttpRequest; readonly map: MapResponse; readonly maxBytes: number | undefined }
   | { readonly ok: false; readonly failure: Failure };
 
 export class DeclaredTools {
@@ -25,17 +27,19 @@ export class DeclaredTools {
     this.#tools = tools;
   }
 
-  /** @param args JSON text; @param origin of the connection, without a trailing slash */
-  prepare(name: string, args: Uint8Array, origin: string): PreparedCall {
+  /** @param args JSON text; @param origin of the connection, without a trailing slash; @param key idempotency key of the call */
+  prepare(name: string, args: Uint8Array, origin: string, key?: string): PreparedCall {
     const tool = this.#get(name);
     if ('code' in tool) return { ok: false, failure: tool };
     const parsed = parseArguments(args);
     if (!parsed.ok) return { ok: false, failure: argumentsInvalid(parsed) };
     const checked = tool.check(parsed.value);
     if (!checked.ok) return { ok: false, failure: argumentsInvalid(checked) };
-    const built = tool.build(checked.value, origin);
-    if (!built.ok) return { ok: false, failure: argumentsInvalid(built) };
-    return { ok: true, request: built.request, map: tool.map, maxBytes: tool.maxBytes };
+    const made = tool.execute(checked.value, origin);
+    if (!made.ok) return { ok: false, failure: argumentsInvalid(made) };
+    const { request, map } = made;
+    if (tool.keyHeader !== undefined && key !== undefined) request.headers[tool.keyHeader] = key;
+    return { ok: true, request, map, maxBytes: tool.maxBytes };
   }
 
   #get(name: string): Compiled | Failure {
@@ -53,8 +57,8 @@ function compile({ inputSchema, outputSchema, binding }: EgressTools[string]): C
   try {
     return {
       check: createArgumentCheck(inputSchema),
-      build: compileRestRequest(binding),
-      map: compileRestResponse(binding.response, outputSchema === undefined ? undefined : createSchemaCheck(outputSchema)),
+      execute: compileExecutor(binding, outputSchema === undefined ? undefined : createSchemaCheck(outputSchema)),
+      keyHeader: binding.idempotencyKey?.toLowerCase(),
       maxBytes: binding.response?.maxBytes,
     };
   } catch (error) {

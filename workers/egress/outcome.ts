@@ -4,6 +4,7 @@ import { type EgressOutcome, SCOPE_PATTERN } from '../../src/boundary/egress.ts'
 import type { HttpHead } from '../../src/boundary/host-request.ts';
 import { failure } from '../../src/shared/errors.ts';
 import type { WireFailure } from '../../src/shared/net/exchange.ts';
+import type { MappedResult } from '../bindings/answer.ts';
 import { retryAfterMs } from '../../src/shared/retry-after.ts';
 
 const SCOPE = new RegExp(SCOPE_PATTERN);
@@ -32,6 +33,23 @@ function wantedScopes(challenge: string | undefined): string[] | undefined {
   if (challenge === undefined || !/(?:^|[\s,])error\s*=\s*"?insufficient_scope"?(?:$|[\s,])/i.test(challenge)) return undefined;
   const named = /(?:^|[\s,])scope\s*=\s*"([^"]*)"/i.exec(challenge)?.[1] ?? '';
   return [...new Set(named.split(/[\s,]+/))].filter((scope) => SCOPE.test(scope) && scope.length <= 256).slice(0, 32);
+}
+
+/** An answer that a declared tool could read, and that is no result. */
+export function outcomeOfAnswer(
+  http: HttpHead,
+  { failure: reason, recover }: Extract<MappedResult, { ok: false }>,
+): EgressOutcome {
+  switch (recover) {
+    case 'credential_rejected':
+      return { status: 'credential_rejected', http, sent: true };
+    case 'transient':
+      return { status: 'transient', http, sent: true, detail: reason.detail ?? 'asked for less' };
+    case undefined:
+      return { status: 'upstream_error', http, sent: true, failure: reason };
+    default:
+      return recover satisfies never;
+  }
 }
 
 export interface WireProblem {

@@ -6,7 +6,7 @@ import type { HttpHead } from '../../src/boundary/host-request.ts';
 import type { EgressResult } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import type { DeclaredTools } from '../bindings/declared-tool.ts';
-import type { MapResponse } from '../bindings/rest-response.ts';
+import type { MapResponse } from '../bindings/answer.ts';
 import type { Clients } from '../../src/shared/net/clients.ts';
 import { decodeBody } from '../../src/shared/net/decode.ts';
 import { exchange, type WireResult } from '../../src/shared/net/exchange.ts';
@@ -14,7 +14,7 @@ import { allowOrigin, isAllowedMethod, mayCarryCredential, resolveTarget } from 
 import { requestHeaders, responseHeaders } from './headers.ts';
 import { leasedPath } from './leased-path.ts';
 import type { LeaseBook } from './lease.ts';
-import { outcomeOfStatus, outcomeOfWire } from './outcome.ts';
+import { outcomeOfAnswer, outcomeOfStatus, outcomeOfWire } from './outcome.ts';
 
 export interface OrderRooms {
   readonly tools: DeclaredTools;
@@ -49,7 +49,7 @@ export async function runOrder(
     return denied(failure('egress_denied', { detail: 'the lease was used before' }));
 
   const plan =
-    order.work.kind === 'binding' ? planBinding(rooms, order.work.tool, order, body) : planFetch(order.work.request, order, body);
+    order.work.kind === 'binding' ? planBinding(rooms, order.work, order, body) : planFetch(order.work.request, order, body);
   if (!plan.ok) return denied(plan.failure);
   if (lease !== undefined && !mayCarryCredential(plan.url, policy)) {
     return denied(failure('egress_denied', { detail: 'a credential must not leave unencrypted' }));
@@ -79,7 +79,7 @@ export async function runOrder(
 
   const answer = { status: wire.status, contentType: http.headers['content-type'], body: clean };
   const result = plan.map(answer, order.work.kind === 'binding' && order.work.objectsOnly === true);
-  if (!result.ok) return { outcome: { status: 'upstream_error', http, sent: true, failure: result.failure } };
+  if (!result.ok) return { outcome: outcomeOfAnswer(http, result) };
   if (result.body.byteLength > rooms.resultBytes) {
     const message = `The result has ${result.body.byteLength} bytes; the limit resultBytes is ${rooms.resultBytes}.`;
     return { outcome: { status: 'upstream_error', http, sent: true, failure: failure('result_too_large', { message }) } };
@@ -89,10 +89,15 @@ export async function runOrder(
 
 type Planned = Plan | { readonly ok: false; readonly failure: Failure };
 
-function planBinding(rooms: OrderRooms, tool: string, { policy }: EgressOrder, args: Uint8Array): Planned {
+function planBinding(
+  rooms: OrderRooms,
+  { tool, idempotencyKey }: Extract<EgressOrder['work'], { kind: 'binding' }>,
+  { policy }: EgressOrder,
+  args: Uint8Array,
+): Planned {
   const [origin] = policy.origins;
   if (origin === undefined) return { ok: false, failure: failure('egress_denied', { detail: 'the connection has no origin' }) };
-  const prepared = rooms.tools.prepare(tool, args, origin);
+  const prepared = rooms.tools.prepare(tool, args, origin, idempotencyKey);
   if (!prepared.ok) return prepared;
   const { request, map } = prepared;
   const target = allowOrigin(request.url, policy);

@@ -4,7 +4,7 @@
 import { compileFunction } from 'node:vm';
 import type { Need, ToolContext } from '../../src/author/context.ts';
 import type { Assignment } from '../../src/boundary/frames.ts';
-import type { RestBinding } from '../../src/boundary/manifest.ts';
+import type { Binding } from '../../src/boundary/binding.ts';
 import type { Operation, OperationKind } from '../../src/boundary/operation.ts';
 import { type ArgumentCheck, createArgumentCheck } from '../arguments.ts';
 import { createSchemaCheck, type JsonSchema, type SchemaCheck } from '../schema-check.ts';
@@ -14,9 +14,9 @@ import { LoadedResource, type ResourceLike } from './loaded-resource.ts';
 import { type Answer, answerOf } from './result.ts';
 import type { AnswerLimits, Checked, Runnable } from './runnable.ts';
 
-/** A definition as `defineTool` and `rest` make it. Untyped code may have made something else: read with care. */
-export interface Definition extends Partial<Omit<RestBinding, 'kind'>> {
-  readonly '~tool': 'code' | 'rest';
+/** A definition as `defineTool`, `rest`, `graphql` and `jsonrpc` make it. Untyped code may have made something else: read with care. */
+export interface Definition {
+  readonly '~tool': 'code' | Binding['kind'];
   readonly title?: string;
   readonly description: string;
   readonly inputSchema: JsonSchema;

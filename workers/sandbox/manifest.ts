@@ -1,7 +1,8 @@
 // What the thread says of its bundle: the manifest as JSON text, with every schema compiled once to see that it can be.
 // Not responsible for names, sizes or uniqueness: the supervisor judges the manifest as untrusted data.
 // Invariant: only plain data is copied, by name; a schema keeps all its keywords (`audit` included).
-import type { Manifest, PromptManifest, ResourceManifest, RestBinding, ToolManifest } from '../../src/boundary/manifest.ts';
+import type { Binding } from '../../src/boundary/binding.ts';
+import type { Manifest, PromptManifest, ResourceManifest, ToolManifest } from '../../src/boundary/manifest.ts';
 import type { Bundle, LoadedTool } from './bundle.ts';
 import type { LoadedPrompt } from './loaded-prompt.ts';
 import type { LoadedResource } from './loaded-resource.ts';
@@ -68,9 +69,20 @@ function completesOf({ definition }: LoadedPrompt | LoadedResource): string[] | 
   return names.length === 0 ? undefined : names;
 }
 
-function bindingOf({ definition }: LoadedTool): RestBinding | undefined {
-  if (definition['~tool'] !== 'rest') return undefined;
-  const { connection, method, path, query, headers, body, idempotent, scopesNeeded, response } = definition;
-  const binding = { kind: 'rest', connection, method, path, query, headers, body, idempotent, scopesNeeded, response };
-  return binding as RestBinding;
+/** Members of a binding, by kind, as authors write them. What is wrong with them is for the supervisor to say. */
+const BOUND = ['connection', 'path', 'headers', 'idempotent', 'idempotencyKey', 'scopesNeeded', 'response'];
+const MEMBERS: { readonly [kind in Binding['kind']]: readonly string[] } = {
+  rest: [...BOUND, 'method', 'query', 'body'],
+  graphql: [...BOUND, 'document'],
+  jsonrpc: [...BOUND, 'params'],
+};
+
+function bindingOf({ definition }: LoadedTool): Binding | undefined {
+  const kind = definition['~tool'];
+  if (kind === 'code') return undefined;
+  const given = definition as unknown as { readonly [member: string]: unknown };
+  const binding: Record<string, unknown> = { kind };
+  for (const member of MEMBERS[kind]) binding[member] = given[member];
+  if (kind === 'jsonrpc') binding['rpcMethod'] = given['method'];
+  return binding as Binding;
 }

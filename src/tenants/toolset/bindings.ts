@@ -1,14 +1,19 @@
 // *.binding.json: from files to tool manifests, with every problem at its line.
 // Not responsible for running a binding (egress threads) or for what a binding may say (`shared/binding-check`).
 // Invariant: data only; a file with a problem gives no tools.
-import { type BindingFile, BindingFileSchema } from '../../config/schema.ts';
+import { BINDING_FILE_KINDS, type BindingFile } from '../../config/binding-schema.ts';
 import { type Locate, parseJsonc } from '../../config/jsonc.ts';
 import { readInside } from '../../config/read-file.ts';
 import { FileCheck } from '../../config/validate.ts';
-import type { RestBinding, ToolManifest } from '../../boundary/manifest.ts';
+import type { Binding } from '../../boundary/binding.ts';
+import type { ToolManifest } from '../../boundary/manifest.ts';
 import type { Loaded, Problem } from '../../shared/problem.ts';
 
-const bindingCheck = new FileCheck(BindingFileSchema);
+const kindChecks = {
+  rest: new FileCheck(BINDING_FILE_KINDS.rest),
+  graphql: new FileCheck(BINDING_FILE_KINDS.graphql),
+  jsonrpc: new FileCheck(BINDING_FILE_KINDS.jsonrpc),
+};
 const NO_ARGUMENTS = { type: 'object', properties: {} };
 
 export interface DeclaredTools {
@@ -24,42 +29,57 @@ export function readBindingFile(dir: string, folder: string, file: string): Load
   if (!read.ok) return failed([{ file: shown, reason: read.reason }]);
   const parsed = parseJsonc(read.text, shown);
   if (!parsed.ok) return failed([parsed.problem]);
-  const later = laterKind(parsed.value, shown, parsed.locate);
-  if (later !== undefined) return failed([later]);
-  const checked = bindingCheck.check(parsed.value, shown, parsed.locate);
+  const checked = checkFile(parsed.value, shown, parsed.locate);
   if ('problems' in checked) return failed(checked.problems);
-  const { connection, tools } = checked.value;
   return {
     value: {
-      tools: Object.entries(tools).map(([name, tool]) => toManifest(name, tool, connection, file)),
+      tools: manifestsOf(checked.value, file),
       locate: (tool, pointer = '') => parsed.locate(`/tools/${tool}${pointer}`),
     },
     problems: [],
   };
 }
 
-function toManifest(name: string, tool: BindingFile['tools'][string], connection: string, file: string): ToolManifest {
-  const { request, response, idempotent, scopesNeeded, inputSchema = NO_ARGUMENTS, ...common } = tool;
-  const binding: RestBinding = {
-    kind: 'rest',
-    connection,
-    ...request,
-    ...(response === undefined ? {} : { response }),
-    ...(idempotent === undefined ? {} : { idempotent }),
-    ...(scopesNeeded === undefined ? {} : { scopesNeeded }),
-  };
+/** Checked by the kind that it names, so that a wrong one gets the problems of what was meant. */
+function checkFile(value: unknown, file: string, locate: Locate): { value: BindingFile } | { problems: Problem[] } {
+  const kind = typeof value === 'object' && value !== null ? (value as { kind?: unknown }).kind : undefined;
+  if (kind === 'graphql' || kind === 'jsonrpc') return kindChecks[kind].check(value, file, locate);
+  if (kind === 'rest' || kind === undefined) return kindChecks.rest.check(value, file, locate);
+  const reason = `/kind must be one of ${Object.keys(kindChecks).join(', ')}`;
+  return { problems: [{ file, ...locate('/kind'), reason }] };
+}
+
+function manifestsOf(given: BindingFile, file: string): ToolManifest[] {
+  const { connection } = given;
+  switch (given.kind) {
+    case 'rest':
+      return Object.entries(given.tools).map(([name, { request, ...tool }]) =>
+        manifestOf(name, tool, file, { kind: 'rest', connection, ...request }),
+      );
+    case 'graphql':
+      return Object.entries(given.tools).map(([name, { document, path, headers, ...tool }]) =>
+        manifestOf(name, tool, file, { kind: 'graphql', connection, document, ...defined({ path, headers }) }),
+      );
+    case 'jsonrpc':
+      return Object.entries(given.tools).map(([name, { rpcMethod, params, path, headers, ...tool }]) =>
+        manifestOf(name, tool, file, { kind: 'jsonrpc', connection, rpcMethod, ...defined({ params, path, headers }) }),
+      );
+    default:
+      return given satisfies never;
+  }
+}
+
+type Common = Omit<BindingFile['tools'][string], 'request' | 'document' | 'rpcMethod' | 'params' | 'path' | 'headers'>;
+
+function manifestOf(name: string, tool: Common, file: string, request: Binding): ToolManifest {
+  const { response, idempotent, idempotencyKey, scopesNeeded, inputSchema = NO_ARGUMENTS, ...common } = tool;
+  const binding = { ...request, ...defined({ response, idempotent, idempotencyKey, scopesNeeded }) };
   return { name, ...common, inputSchema, binding, file };
 }
 
-function laterKind(value: unknown, file: string, locate: Locate): Problem | undefined {
-  const kind = typeof value === 'object' && value !== null ? (value as { kind?: unknown }).kind : undefined;
-  if (kind !== 'graphql' && kind !== 'jsonrpc' && kind !== 'mcp') return undefined;
-  return {
-    file,
-    ...locate('/kind'),
-    reason: `/kind "${kind}" is not available in this version`,
-    hint: 'this version serves "rest"',
-  };
+/** Without the members that are undefined. */
+function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
 }
 
 function failed(problems: readonly Problem[]): Loaded<DeclaredTools> {

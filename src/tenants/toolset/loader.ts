@@ -13,6 +13,7 @@ import { type DeclaredTools, readBindingFile } from './bindings.ts';
 import { BundleCache, type BundleIndex } from './bundle-cache.ts';
 import { Bundler } from './bundler.ts';
 import { describe } from './describe.ts';
+import { type DocumentReader, documentReader } from './graphql-document.ts';
 import { fingerprint, sha256 } from './fingerprint.ts';
 import { LiveToolset } from './live-toolset.ts';
 import { mergeReadables, type MergedReadables } from './merge-readables.ts';
@@ -78,7 +79,8 @@ export class ToolsetLoader {
     if (!declared.ok || !code.ok) {
       return failed([...(declared.ok ? [] : declared.problems), ...(code.ok ? [] : code.problems)]);
     }
-    const merged = mergeTools([...fromCode(code.value), ...declared.value.sources], folder);
+    const sources = [...fromCode(code.value), ...declared.value.sources];
+    const merged = mergeTools(sources, folder, await readerFor(sources));
     const readables = mergeReadables(code.value?.manifest, folder);
     const fatal = [...merged.fatal, ...readables.fatal];
     if (fatal.length > 0) return failed(fatal);
@@ -173,6 +175,10 @@ interface Making {
 
 function fromCode(code: Code | undefined): Source[] {
   return (code?.manifest.tools ?? []).map((tool) => ({ tool }));
+}
+
+async function readerFor(sources: readonly Source[]): Promise<DocumentReader | undefined> {
+  return sources.some(({ tool }) => tool.binding?.kind === 'graphql') ? documentReader() : undefined;
 }
 
 function readDeclared(dir: string, folder: string, files: ToolFiles): Step<{ sources: Source[]; inputs: BundleInput[] }> {

@@ -2,11 +2,14 @@
 // Prompts and resources are judged by the same rules (`merge-readables`).
 // Not responsible for reading files or describing bundles.
 // Invariant: every name stands once; problems that keep a toolset from being served come apart from those that do not.
+import type { Binding, LoadedBinding } from '../../boundary/binding.ts';
 import type { ToolManifest } from '../../boundary/manifest.ts';
+import { isRepeatableBinding } from '../../connections/retry.ts';
 import { checkBinding } from '../../shared/binding-check.ts';
 import type { Problem } from '../../shared/problem.ts';
 import type { ToolSpec } from '../tenant.ts';
 import { paramHeaders } from '../../shared/param-headers.ts';
+import type { DocumentReader } from './graphql-document.ts';
 import { isObjectSchema, schemaFault } from './schema-sanity.ts';
 
 export interface Source {
@@ -21,9 +24,10 @@ export interface Merged {
   readonly fatal: readonly Problem[];
 }
 
-/** `folder`: of the tenant, relative to the estate. */
-export function mergeTools(sources: readonly Source[], folder: string): Merged {
+/** `folder`: of the tenant, relative to the estate. `read`: needed where a tool is a GraphQL one. */
+export function mergeTools(sources: readonly Source[], folder: string, read?: DocumentReader): Merged {
   const fatal: Problem[] = [];
+  const tools: ToolSpec[] = [];
   const files = new Map<string, string>();
   for (const { tool, locate } of sources) {
     const at = (pointer?: string) => ({ file: `${folder}/${tool.file}`, ...locate?.(tool.name, pointer) });
@@ -39,9 +43,16 @@ export function mergeTools(sources: readonly Source[], folder: string): Merged {
     if (typeof headers === 'string') fatal.push({ ...at('/inputSchema'), reason: `tool "${tool.name}": inputSchema ${headers}` });
     const output = tool.outputSchema === undefined ? undefined : schemaFault(tool.outputSchema);
     if (output !== undefined) fatal.push({ ...at('/outputSchema'), reason: `tool "${tool.name}": outputSchema ${output}` });
-    if (tool.binding === undefined || input !== undefined) continue;
-    for (const found of checkBinding({ inputSchema: tool.inputSchema, binding: tool.binding })) {
-      const pointer = found.at === 'inputSchema' ? '/inputSchema' : `/request/${found.at}`;
+    const binding = tool.binding === undefined ? undefined : loadedBinding(tool.binding, read);
+    if (typeof binding === 'string') {
+      fatal.push({ ...at('/document'), reason: `tool "${tool.name}": document ${binding}` });
+      continue;
+    }
+    tools.push(toSpec(tool, binding));
+    if (binding === undefined || input !== undefined) continue;
+    for (const found of checkBinding({ inputSchema: tool.inputSchema, binding })) {
+      const ofTool = found.at === 'inputSchema' || found.at === 'idempotencyKey' || binding.kind !== 'rest';
+      const pointer = ofTool ? `/${found.at}` : `/request/${found.at}`;
       fatal.push({
         ...at(pointer),
         reason: `tool "${tool.name}": ${found.at} ${found.reason}`,
@@ -49,11 +60,17 @@ export function mergeTools(sources: readonly Source[], folder: string): Merged {
       });
     }
   }
-  const tools = sources.map(({ tool }) => toSpec(tool)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  return { tools, fatal };
+  return { tools: tools.toSorted((a, b) => (a.name < b.name ? -1 : 1)), fatal };
 }
 
-type User = Pick<ToolManifest, 'name' | 'file' | 'connections' | 'binding'>;
+/** Or what is wrong with its document. */
+function loadedBinding(binding: Binding, read: DocumentReader | undefined): LoadedBinding | string {
+  if (binding.kind !== 'graphql') return binding;
+  const document = read?.(binding.document) ?? { ok: false, reason: 'was not read' };
+  return document.ok ? { ...binding, operation: document.operation } : document.reason;
+}
+
+type User = Pick<ToolManifest, 'name' | 'file' | 'connections'> & { readonly binding?: { readonly connection: string } };
 
 /** Slots that are used and that the tenant does not have: what uses them is served and answers `connection_unknown`. */
 export function missingConnections(tools: Iterable<User>, has: (slot: string) => boolean, folder: string): Problem[] {
@@ -79,12 +96,13 @@ export function slotsOf(tool: User): Set<string> {
   return slots;
 }
 
-function toSpec(tool: ToolManifest): ToolSpec {
-  const { name, title, description, icons, inputSchema, outputSchema, annotations, binding } = tool;
+function toSpec({ binding: _declared, ...tool }: ToolManifest, binding: LoadedBinding | undefined): ToolSpec {
+  const { name, title, description, icons, inputSchema, outputSchema, annotations } = tool;
   // Clients before 2026-07-28 refuse a whole list for one output schema that is no object's; the value is checked all the same.
   const listed = outputSchema !== undefined && isObjectSchema(outputSchema) ? outputSchema : undefined;
   return {
     ...tool,
+    ...(binding === undefined ? {} : { binding }),
     listing: JSON.stringify({ name, title, description, icons, inputSchema, outputSchema: listed, annotations }),
     ...(listed === outputSchema
       ? {}
@@ -92,7 +110,6 @@ function toSpec(tool: ToolManifest): ToolSpec {
     repeatable:
       annotations?.readOnlyHint === true ||
       annotations?.idempotentHint === true ||
-      binding?.idempotent === true ||
-      binding?.method === 'GET',
+      (binding !== undefined && isRepeatableBinding(binding)),
   };
 }

@@ -132,6 +132,8 @@ export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   // never-listening child instances of the OAuth plugin
   '@fastify/oauth2': ['src/connections', 'src/auth'],
   '@modelcontextprotocol/*': ['src/mcp'],
+  // reads the documents of declared tools when a toolset is loaded; no thread does
+  graphql: ['src/tenants/toolset', 'src/demo'],
   'esbuild-wasm': ['workers'],
   // the vault's database; and a lock that the system gives back whatever dies
   'node:sqlite': ['src/vault', 'src/audit/lock.ts'],
