@@ -121,6 +121,8 @@ export interface CompiledTenant {
   readonly name: string;
   readonly vars: { readonly [name: string]: unknown };
   readonly connections: ReadonlyMap<string, CompiledConnection>;
+  /** Tools of the server itself that the tenant offers. */
+  readonly builtins: { readonly connections: boolean };
   readonly auth: CompiledAuth;
   readonly limits: Limits;
   /** Name of the hosts it shares; `ownCordon` of its id where it shares none. */

@@ -113,6 +113,10 @@ function connectionProblems(value: unknown, file: string, locate: Locate): Probl
   });
 }
 
+/** The same objects for all tenants. */
+const NO_BUILTINS = Object.freeze({ connections: false });
+const WITH_CONNECTIONS = Object.freeze({ connections: true });
+
 interface Compilation {
   readonly dir: string;
   readonly id: string;
@@ -166,6 +170,7 @@ function compile({ dir, id, file, defaults, providers, auth, options, locate }: 
     name: options.name ?? id,
     vars: deepFreeze(vars),
     connections: connections.size === 0 ? NO_CONNECTIONS : connections,
+    builtins: options.builtins?.connections === true ? WITH_CONNECTIONS : NO_BUILTINS,
     auth: compiledAuth.value,
     // The same object for all tenants without limits of their own: there may be thousands.
     limits: options.limits === undefined ? defaults : Object.freeze({ ...defaults, ...options.limits }),

@@ -84,6 +84,14 @@ export const TenantOptionsSchema = Type.Object(
     auth: Type.Optional(TenantAuthSchema),
     connections: Type.Optional(ConnectionsSchema),
     limits: Type.Optional(PartialLimits),
+    builtins: Type.Optional(
+      Type.Object(
+        {
+          connections: Type.Optional(Type.Boolean({ description: 'The tool my_connections: what the caller is connected to.' })),
+        },
+        { ...strict, description: 'Tools of the server itself. Default: none.' },
+      ),
+    ),
     cordon: Type.Optional(
       Type.String({
         pattern: TENANT_ID_PATTERN,

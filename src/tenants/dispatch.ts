@@ -14,6 +14,7 @@ import { afterEffect, connectLinks } from '../shared/connect-links.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
 import type { StateSeal, ValueStore } from '../vault/stores.ts';
 import type { Admission } from './admission.ts';
+import { myConnections } from './builtins/my-connections.ts';
 import { readRounds, Rounds, type RoundsBefore } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
 import { sendFor } from './call-egress.ts';
@@ -103,6 +104,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const missing = slots.find((slot) => !connections.has(slot));
     if (missing !== undefined)
       return failure('connection_unknown', { message: `The tenant has no connection "${missing}", which the tool needs.` });
+    if (spec.builtin !== undefined) return undefined;
     return (spec.binding === undefined ? toolset.code : toolset.egress) === undefined ? failure('toolset_broken') : undefined;
   }
 
@@ -210,6 +212,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
 
   function perform(call: Call, args: Uint8Array, progress: OperationCall['progress']): Promise<Ended> {
     const { toolset } = call.root;
+    if (call.spec.builtin !== undefined) return myConnections(call, ports.credentials);
     if (call.spec.binding !== undefined) return runBinding(call, call.spec.binding, args);
     const pool = call.spec.isolation === 'call' ? toolset.codePerCall : toolset.code;
     if (pool === undefined) return Promise.resolve({ outcome: { status: 'error', failure: failure('toolset_broken') } });

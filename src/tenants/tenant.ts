@@ -14,6 +14,8 @@ export interface Runnable extends Pick<ToolManifest, 'name' | 'scopes' | 'timeou
   readonly binding?: LoadedBinding;
   /** May be repeated without harm. */
   readonly repeatable: boolean;
+  /** Runs in the supervisor: no code of a tenant. */
+  readonly builtin?: 'connections';
 }
 
 export interface ToolSpec extends Omit<ToolManifest, 'binding'> {
@@ -22,6 +24,7 @@ export interface ToolSpec extends Omit<ToolManifest, 'binding'> {
   readonly listing: string;
   /** The same with an output schema that only clients from 2026-07-28 on take. */
   readonly anyListing?: string;
+  readonly builtin?: 'connections';
   /** May be repeated without harm: `readOnlyHint`, `idempotentHint`, or a binding whose request is (`isRepeatableBinding`). */
   readonly repeatable: boolean;
 }

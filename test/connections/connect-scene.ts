@@ -37,6 +37,10 @@ const TOOLS = toolset(`
       }
     },
   }),
+  mine: defineTool({
+    description: 'Asks for another tool', inputSchema: Type.Object({}), outputSchema: Type.Object({ connections: Type.Array(Type.Unknown()) }),
+    handler: (_, ctx) => ctx.call('my_connections', {}),
+  }),
   company: rest({ description: 'The account of the tenant', inputSchema: Type.Object({}), connection: 'shared', method: 'GET', path: '/me' }),
   plain: defineTool({ description: 'Nothing', inputSchema: Type.Object({}), handler: () => 'plain' }),
 `);

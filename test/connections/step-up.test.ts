@@ -101,3 +101,33 @@ t.test('tool code is told where to connect, and not what opens the page', async 
   const link = await s.link();
   t.notOk(text.includes(link.code));
 });
+
+t.test('what am I connected to', async (t) => {
+  const s = await connectScene(t, { tenant: { builtins: { connections: true } } });
+  const rows = async (tool = 'my_connections', token?: string): Promise<any[]> => {
+    const { result } = await s.call('acme', tool, {}, token === undefined ? {} : { token });
+    return result.structuredContent.connections;
+  };
+  const { body, headers } = modern('tools/list');
+  const listed: any = (await post(s.endpoint('acme'), s.token('acme'), body, headers)).json;
+  const names = listed.result.tools.map((tool: { name: string }) => tool.name);
+  t.ok(names.includes('my_connections'));
+  t.strictSame(names, names.toSorted());
+  const first = await rows();
+  const link = await s.link();
+  t.match(first, [
+    { connection: 'crm', account: 'yours', state: 'not_connected', url: link.url, code: link.code },
+    { connection: 'other', account: 'yours', state: 'not_connected' },
+    { connection: 'shared', account: 'shared', state: 'needs_operator', message: /leasehold connection connect acme shared/ },
+  ]);
+  t.match(await connectAs(s, link), /is connected$/);
+  t.match(await rows(), [{ connection: 'crm', state: 'ready' }, { state: 'not_connected' }, {}]);
+  t.match((await s.call('acme', 'my_connections')).text, /^crm \(127\.0\.0\.1:\d+\): ready\nother .* Open http/);
+  t.match(await rows('my_connections', s.token('acme', 'bob')), [{ state: 'not_connected' }, {}, {}], 'each his own');
+  const through = await rows('mine');
+  t.match(through, [{ state: 'ready' }, { state: 'not_connected' }, {}]);
+  t.notOk('url' in through[1] || 'code' in through[1], 'not for tools');
+  t.ok((await s.audit('acme')).some(({ kind, tool }) => kind === 'call.outcome' && tool === 'my_connections'));
+  const off = await connectScene(t);
+  t.match((await off.call('acme', 'my_connections')).rpcError, { code: -32602 }, 'only where it is switched on');
+});

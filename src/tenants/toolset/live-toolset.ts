@@ -4,9 +4,13 @@
 import type { EgressTools } from '../../boundary/egress.ts';
 import type { CompiledTenant } from '../../config/compiled.ts';
 import type { EgressPool, Hosts, NodeRights, ToolsPool } from '../../hosts/pool.ts';
+import { MY_CONNECTIONS } from '../builtins/my-connections.ts';
 import type { PromptSpec, ResourceIndex, Toolset } from '../tenant.ts';
 import type { BundleCache, BundleIndex } from './bundle-cache.ts';
 import { ResidentTools } from './resident-tools.ts';
+
+const BUILTINS = [MY_CONNECTIONS];
+const NONE: readonly never[] = [];
 
 export class LiveToolset implements Toolset {
   readonly hash: string;
@@ -24,7 +28,11 @@ export class LiveToolset implements Toolset {
   constructor(index: BundleIndex, config: CompiledTenant, hosts: Hosts, cache: BundleCache, rights?: NodeRights) {
     this.#rights = rights;
     this.hash = index.hash;
-    this.tools = new ResidentTools(cache.toolsPath(config.id, index.hash), index.tools);
+    this.tools = new ResidentTools(
+      cache.toolsPath(config.id, index.hash),
+      index.tools,
+      config.builtins.connections ? BUILTINS : NONE,
+    );
     this.#script = index.script;
     this.#declared = index.declared;
     this.#config = config;

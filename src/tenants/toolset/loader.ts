@@ -9,6 +9,7 @@ import type { CompiledTenant } from '../../config/compiled.ts';
 import { TENANTS_FOLDER } from '../../config/load-tenant.ts';
 import type { Hosts, NodeRights } from '../../hosts/pool.ts';
 import type { Problem } from '../../shared/problem.ts';
+import { MY_CONNECTIONS } from '../builtins/my-connections.ts';
 import { type DeclaredTools, readBindingFile } from './bindings.ts';
 import { BundleCache, type BundleIndex } from './bundle-cache.ts';
 import { Bundler } from './bundler.ts';
@@ -157,10 +158,18 @@ export class ToolsetLoader {
 
   /** Judged at every load, since it depends on tenant.json; only tools that use connections need to be looked at. */
   #connectionProblems(toolset: LiveToolset, config: CompiledTenant, index: BundleIndex): Problem[] {
-    if (index.slots.every((slot) => config.connections.has(slot))) return [];
+    const hidden = hiddenBuiltin(toolset, config);
+    if (index.slots.every((slot) => config.connections.has(slot))) return hidden;
     const users = [...toolset.tools.values(), ...toolset.prompts.values(), ...toolset.resources.all];
-    return missingConnections(users, (slot) => config.connections.has(slot), `${TENANTS_FOLDER}/${config.id}`);
+    return [...hidden, ...missingConnections(users, (slot) => config.connections.has(slot), `${TENANTS_FOLDER}/${config.id}`)];
   }
+}
+
+function hiddenBuiltin(toolset: LiveToolset, { id, builtins }: CompiledTenant): Problem[] {
+  const { name } = MY_CONNECTIONS;
+  if (!builtins.connections || toolset.tools.get(name)?.builtin !== undefined) return [];
+  const reason = `/builtins/connections is of no effect: the tenant has a tool "${name}" of its own`;
+  return [{ file: `${TENANTS_FOLDER}/${id}/tenant.json`, reason }];
 }
 
 interface Making {

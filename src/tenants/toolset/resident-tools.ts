@@ -34,12 +34,15 @@ function hold(loaded: Loaded): void {
 /** A map that reads its content at the first look, and again after it was collected. */
 export class ResidentTools implements ReadonlyMap<string, ToolSpec> {
   readonly #path: string;
+  /** Of the server; a tool of the tenant with the same name hides one. */
+  readonly #builtins: readonly ToolSpec[];
   readonly size: number;
   #loaded: WeakRef<Loaded> | undefined;
 
-  constructor(path: string, size: number) {
+  constructor(path: string, size: number, builtins: readonly ToolSpec[]) {
     this.#path = path;
-    this.size = size;
+    this.#builtins = builtins;
+    this.size = size + builtins.length;
   }
 
   get instructions(): string | undefined {
@@ -79,7 +82,7 @@ export class ResidentTools implements ReadonlyMap<string, ToolSpec> {
     const { instructions, tools, prompts, resources } = JSON.parse(readFileSync(this.#path, 'utf8')) as DescribedTools;
     const loaded: Loaded = {
       instructions,
-      tools: new Map(tools.map((tool) => [tool.name, tool])),
+      tools: byName(tools, this.#builtins),
       prompts: new Map(prompts.map((prompt) => [prompt.name, prompt])),
       resources: new IndexedResources(resources),
     };
@@ -87,4 +90,13 @@ export class ResidentTools implements ReadonlyMap<string, ToolSpec> {
     hold(loaded);
     return loaded;
   }
+}
+
+/** In the order of lists. */
+function byName(tools: readonly ToolSpec[], builtins: readonly ToolSpec[]): ReadonlyMap<string, ToolSpec> {
+  const own = new Map(tools.map((tool) => [tool.name, tool]));
+  const added = builtins.filter(({ name }) => !own.has(name));
+  if (added.length === 0) return own;
+  const all = [...tools, ...added].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return new Map(all.map((tool) => [tool.name, tool]));
 }
