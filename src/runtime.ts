@@ -189,6 +189,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     backend: dispatch,
     ...inbound,
     tenantExists: (tenant) => registry.get(tenant) !== undefined,
+    subjectRate: (tenant) => registry.get(tenant)?.config.limits.subjectRequestsPerSecond ?? 0,
     auditDenied: ({ tenant = NO_TENANT, ...denied }: DeniedRequest) =>
       audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
     pages: [connectPages({ flows: connecting })],

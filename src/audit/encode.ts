@@ -73,7 +73,7 @@ function details(event: AuditEvent): string {
     case 'egress.outcome':
       return `,"connection":${quote(event.connection)}${optionalNumber('status', event.status)},"outcome":${quote(event.outcome)},"durationMs":${number(event.durationMs)}`;
     case 'auth.denied':
-      return `,"code":${quote(event.code)},"reason":${quote(event.reason, REASON)},"address":${quote(event.address)}`;
+      return `,"code":${quote(event.code)},"reason":${quote(event.reason, REASON)},"address":${quote(event.address)}${optionalNumber('count', event.count)}`;
     case 'token.created':
     case 'token.revoked':
       return `,"token":${quote(event.token)}`;

@@ -87,6 +87,8 @@ export type AuditEvent =
       readonly code: FailureCode;
       readonly reason: string;
       readonly address: string;
+      /** In a flood: so many of this kind, of which this was the first. */
+      readonly count?: number;
     })
   | (AuditSubject & { readonly kind: 'token.created' | 'token.revoked'; readonly token: string })
   | (AuditSubject & { readonly kind: 'secret.set' | 'secret.deleted'; readonly secret: string })

@@ -8,7 +8,8 @@ import { KeptVerdicts } from './kept-verdicts.ts';
 import { type TokenForm, tokenForm } from './token-form.ts';
 import { type AuthDenial, type AuthTenant, type Found, notNow, tokenRefused, type TokenSource, type Verdict } from './verdict.ts';
 
-export type Authenticate = (authorization: string | undefined, tenant: string) => Verdict | Promise<Verdict>;
+/** @param asking false: no other server is asked about the token; it is refused where that would be needed */
+export type Authenticate = (authorization: string | undefined, tenant: string, asking?: boolean) => Verdict | Promise<Verdict>;
 
 export interface AuthenticatorOptions {
   readonly sources: readonly TokenSource[];
@@ -21,6 +22,7 @@ export interface AuthenticatorOptions {
 /** Verifications under way of one tenant; another one is told to come again. */
 const AT_ONCE = 64;
 const NO_TOKEN: AuthDenial = { code: 'unauthenticated', reason: 'there is no bearer token' };
+const NOT_ASKED = tokenRefused('the address was refused too often, so the issuer is not asked about its token');
 const NO_ISSUER = tokenRefused('no issuer of this tenant makes such tokens');
 
 export function createAuthenticator({ sources, tenantOf, now = Date.now }: AuthenticatorOptions): Authenticate {
@@ -36,7 +38,7 @@ export function createAuthenticator({ sources, tenantOf, now = Date.now }: Authe
     return undefined;
   }
 
-  function verify(token: string, id: string): Verdict | Promise<Verdict> {
+  function verify(token: string, id: string, asking: boolean): Verdict | Promise<Verdict> {
     const tenant = tenantOf(id);
     if (tenant === undefined) return tokenRefused('there is no such tenant');
     // Found by their hash anyway, and revoked at once: nothing is to be kept of them.
@@ -46,6 +48,7 @@ export function createAuthenticator({ sources, tenantOf, now = Date.now }: Authe
     if (known !== undefined) return known;
     const found = choose(tokenForm(token), tenant);
     if (found === undefined) return NO_ISSUER;
+    if (found.asks === true && !asking) return NOT_ASKED;
     const running = perTenant.get(id) ?? 0;
     if (running >= AT_ONCE) return notNow('too many tokens of the tenant are being verified');
     const verdict = found.verify(token, tenant);
@@ -70,7 +73,7 @@ export function createAuthenticator({ sources, tenantOf, now = Date.now }: Authe
     else perTenant.set(id, running);
   }
 
-  return (authorization, tenant) => {
+  return (authorization, tenant, asking = true) => {
     try {
       const bearer = readBearer(authorization);
       switch (bearer.kind) {
@@ -79,7 +82,7 @@ export function createAuthenticator({ sources, tenantOf, now = Date.now }: Authe
         case 'malformed':
           return tokenRefused(bearer.reason);
         case 'token':
-          return verify(bearer.token, tenant);
+          return verify(bearer.token, tenant, asking);
         default:
           return bearer satisfies never;
       }

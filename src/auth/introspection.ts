@@ -6,6 +6,7 @@ import type { CompiledIntrospection } from '../config/compiled-auth.ts';
 import { SERVER_OWNER } from '../shared/ids.ts';
 import type { SecretStore } from '../vault/stores.ts';
 import { principalOf } from './claims.ts';
+import { failureReason } from './issuer-failure.ts';
 import type { AuthFetch, IssuerMetadata } from './issuer-keys.ts';
 import { credentialId } from './jwt.ts';
 import type { Json } from './token-form.ts';
@@ -30,7 +31,12 @@ export function introspectedTokens(options: IntrospectionOptions): TokenSource {
   function foundFor(issuer: CompiledIntrospection): Found {
     let found = known.get(issuer);
     if (found === undefined) {
-      found = { verify: introspect(issuer, options), goodMs: issuer.cacheMs, badMs: Math.min(issuer.cacheMs, REFUSED_MS) };
+      found = {
+        verify: introspect(issuer, options),
+        goodMs: issuer.cacheMs,
+        badMs: Math.min(issuer.cacheMs, REFUSED_MS),
+        asks: true,
+      };
       known.set(issuer, found);
     }
     return found;
@@ -109,10 +115,6 @@ async function ask(
       ? (answer as Json)
       : 'its answer is no JSON object';
   } catch (cause) {
-    return cause instanceof SyntaxError
-      ? 'its answer is no JSON'
-      : cause instanceof Error
-        ? cause.message.slice(0, 200)
-        : 'failed';
+    return failureReason(cause);
   }
 }

@@ -2,6 +2,7 @@
 // Not responsible for guarding addresses (the fetch that is handed in does) or for choosing by more than `alg` and `kid` (jose does).
 // Invariant: one request at a time; what tokens say can cause at most one fetch per COOLDOWN_MS, a failing issuer one per PAUSE_MS.
 import { createLocalJWKSet, errors } from 'jose';
+import { failureReason, IssuerFailure } from './issuer-failure.ts';
 import { KeysUnavailable, KeyUnknown, type KeySet } from './jwt.ts';
 import type { Json } from './token-form.ts';
 
@@ -90,16 +91,17 @@ export class IssuerKeys implements KeySet {
     const { issuer, jwksUri, fetch, metadata, now, onFailure } = this.#options;
     try {
       const url = jwksUri ?? (await metadata(issuer)).jwks_uri;
-      if (url === undefined) throw new Error('the metadata name no jwks_uri');
+      if (url === undefined) throw new IssuerFailure('the metadata name no jwks_uri');
       const response = await fetch(url, { method: 'GET', headers: { accept: 'application/jwk-set+json, application/json' } });
-      if (response.status !== 200) throw new Error(`the keys were answered with status ${response.status}`);
+      if (response.status !== 200) throw new IssuerFailure(`the keys were answered with status ${response.status}`);
       const set = (await response.json()) as { keys?: unknown };
-      if (!Array.isArray(set.keys) || set.keys.length > MOST_KEYS) throw new Error('the keys are no key set, or too many');
+      if (!Array.isArray(set.keys) || set.keys.length > MOST_KEYS)
+        throw new IssuerFailure('the keys are no key set, or too many');
       this.#find = createLocalJWKSet({ keys: set.keys });
       this.#fetchedAt = now();
     } catch (cause) {
       this.#failedAt = now();
-      this.#failure = cause instanceof Error ? cause.message.slice(0, 200) : 'failed';
+      this.#failure = failureReason(cause);
       onFailure(issuer, this.#failure);
     }
   }

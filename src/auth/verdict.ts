@@ -47,6 +47,8 @@ export interface Found {
   readonly verify: Verifier;
   readonly goodMs: number;
   readonly badMs: number;
+  /** Each verification is a request to another server. */
+  readonly asks?: true;
 }
 
 /** A kind of token. The first source that knows a token decides about it. */

@@ -133,6 +133,26 @@ export const TenantAuthSchema = Type.Object(
 );
 export type TenantAuthOptions = Static<typeof TenantAuthSchema>;
 
+export const RatesSchema = Type.Object(
+  {
+    addressPerSecond: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000_000,
+        description: 'Requests of one address in a second, before anybody is asked who they are. Default 0: no limit.',
+      }),
+    ),
+    refusalsPerMinute: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000_000,
+        description: 'Refused requests of one address in a minute; then it is told to wait. Default 120; 0: no limit.',
+      }),
+    ),
+  },
+  { ...strict, description: 'Limits of the HTTP edge. Those of subjects and tenants stand in limits.' },
+);
+
 export const RoutingSchema = Type.Object(
   {
     path: Type.Optional(Type.Boolean({ description: '/t/<tenant>/mcp. Default true.' })),

@@ -58,6 +58,12 @@ export interface CompiledAuth {
   readonly claimValues: readonly string[] | undefined;
 }
 
+/** Of the HTTP edge; 0: no limit. */
+export interface CompiledRates {
+  readonly addressPerSecond: number;
+  readonly refusalsPerMinute: number;
+}
+
 export interface CompiledRouting {
   readonly path: boolean;
   /** Lower case, around the tenant: `''` and `.example.com`. */

@@ -2,7 +2,7 @@
 // Not responsible for reading files or flags (`load`) or for their schemas (`schema`).
 // Invariant: deep-frozen; no secret in it, only names of secrets.
 import type { Limits } from '../shared/limits.ts';
-import type { CompiledAuth, CompiledRouting } from './compiled-auth.ts';
+import type { CompiledAuth, CompiledRates, CompiledRouting } from './compiled-auth.ts';
 
 export interface CompiledServer {
   /** Folder of the estate, absolute. */
@@ -26,6 +26,7 @@ export interface CompiledServer {
   /** Of tenants that say nothing of their own. */
   readonly auth: CompiledAuth;
   readonly routing: CompiledRouting;
+  readonly rates: CompiledRates;
   /** Warm spare pools kept ready. */
   readonly spares: number;
   /** Walls of the operating system around host processes. */

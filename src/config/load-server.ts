@@ -96,6 +96,7 @@ class Compiler {
       providers,
       auth: given.auth === undefined ? DEFAULT_AUTH : auth,
       routing,
+      rates: { addressPerSecond: given.rates?.addressPerSecond ?? 0, refusalsPerMinute: given.rates?.refusalsPerMinute ?? 120 },
       spares: given.spares ?? 1,
       osWall: given.osWall === true ? 'auto' : given.osWall || 'off',
       limits: { ...DEFAULT_LIMITS, ...this.#file.limits },

@@ -4,7 +4,7 @@
 import { type Static, Type } from 'typebox';
 import { TENANT_ID_PATTERN } from '../shared/ids.ts';
 import { LimitsSchema } from '../shared/limits.ts';
-import { AuthSchema, RoutingSchema, TenantAuthSchema } from './auth-schema.ts';
+import { AuthSchema, RatesSchema, RoutingSchema, TenantAuthSchema } from './auth-schema.ts';
 import { ConnectionsSchema, ProvidersSchema } from './connection-schema.ts';
 
 const strict = { additionalProperties: false } as const;
@@ -55,6 +55,7 @@ export const ServerOptionsSchema = Type.Object(
     providers: Type.Optional(ProvidersSchema),
     auth: Type.Optional(AuthSchema),
     routing: Type.Optional(RoutingSchema),
+    rates: Type.Optional(RatesSchema),
     spares: Type.Optional(Type.Integer({ minimum: 0, maximum: 16, description: 'Warm spare pools kept ready.' })),
     osWall: Type.Optional(
       Type.Union([Type.Boolean(), Type.Enum([...OS_WALLS])], {

@@ -17,6 +17,7 @@ import { servePages } from './pages/scope.ts';
 import { metadataRoutes } from './metadata-routes.ts';
 import { askHolder, PortInUse } from './port-in-use.ts';
 import type { HttpServer, HttpServerOptions, HttpTimeouts } from './ports.ts';
+import { ADDRESS_RATE, limitedByAddress } from './rates/address-rate.ts';
 import { refuse } from './refusal.ts';
 import { serviceRoutes } from './service-routes.ts';
 
@@ -37,6 +38,7 @@ const REFUSED: { readonly [code: string]: FailureCode } = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
   FST_ERR_BAD_URL: 'not_found',
+  [ADDRESS_RATE]: 'too_many_requests',
 };
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -71,11 +73,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.setNotFoundHandler((request, reply) => refuse(reply, failure('not_found'), request.correlation));
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const code = REFUSED[error.code] ?? ((error.statusCode ?? 500) < 500 ? 'request_invalid' : 'internal_error');
-    refuse(reply, failure(code), request.correlation);
+    if (code === 'too_many_requests') denials.tooMany(request, reply, 1000, 'addressPerSecond');
+    else refuse(reply, failure(code), request.correlation);
   });
   serviceRoutes(app, options, exchanges);
-  metadataRoutes(app, options);
-  mcpRoute(app, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
+  limitedByAddress(app, config.rates.addressPerSecond, (scope) => {
+    metadataRoutes(scope, options);
+    mcpRoute(scope, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
+  });
   servePages(app, new Browsers(config.publicUrl?.startsWith('https:') === true), options.pages ?? []);
 
   return {
@@ -108,6 +113,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await exchanges.drain(drainMs);
       protocol.close();
       app.server.closeAllConnections();
+      await denials.close();
       await app.close();
     },
   };

@@ -15,8 +15,9 @@ import { accepts } from './accept.ts';
 import type { Denials } from './denials.ts';
 import type { Exchanges } from './exchanges.ts';
 import { HttpAnswer } from './http-answer.ts';
-import { endpointPaths, NameReader } from './names.ts';
+import { endpointPaths, NameReader, type Read } from './names.ts';
 import type { HttpServerOptions } from './ports.ts';
+import { SubjectGate } from './rates/subject-gate.ts';
 import { refuse } from './refusal.ts';
 
 declare module 'fastify' {
@@ -53,11 +54,17 @@ function misplaced(principal: Principal, tenant: string, exists: (tenant: string
 export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   const { denials, exchanges, options, protocol, stallMs } = ports;
   const { routing } = options.config;
+  const subjects = new SubjectGate();
   const reader = new NameReader(routing, options.tenantHint);
 
   /** Runs before the body is read. */
   function admit(request: McpRequest, reply: FastifyReply, next: () => void): void {
-    const { where, named } = reader.read(request);
+    const read = namesIn(request);
+    if (read === undefined) {
+      void denials.credential(request, reply, { place: 'shared', tenant: undefined }, FAILED);
+      return;
+    }
+    const { where, named } = read;
     request.where = where;
     if (named.kind === 'refused') {
       // A path that cannot be a tenant's is no endpoint.
@@ -74,14 +81,22 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
       void denials.credential(request, reply, where, authorization === undefined ? NOBODY : NOWHERE);
       return;
     }
-    const verdict = verify(authorization, named.tenant);
+    const verdict = verify(authorization, named.tenant, denials.refusals.wait(request) === 0);
     if (verdict instanceof Promise) void verdict.then((settled) => settle(request, reply, named.tenant, settled, next));
     else settle(request, reply, named.tenant, verdict, next);
   }
 
-  function verify(authorization: string | undefined, tenant: string): Verdict | Promise<Verdict> {
+  function namesIn(request: McpRequest): Read | undefined {
     try {
-      const verdict = options.authenticate(authorization, tenant);
+      return reader.read(request);
+    } catch {
+      return undefined;
+    }
+  }
+
+  function verify(authorization: string | undefined, tenant: string, asking: boolean): Verdict | Promise<Verdict> {
+    try {
+      const verdict = options.authenticate(authorization, tenant, asking);
       return verdict instanceof Promise ? verdict.catch(() => FAILED) : verdict;
     } catch {
       return FAILED;
@@ -89,13 +104,36 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   }
 
   function settle(request: McpRequest, reply: FastifyReply, tenant: string, verdict: Verdict, next: () => void): void {
-    const denial = isDenial(verdict) ? verdict : misplaced(verdict, tenant, options.tenantExists);
+    const denial = isDenial(verdict) ? verdict : placed(verdict, tenant);
     if (denial !== undefined) {
       void denials.credential(request, reply, { place: request.where?.place ?? 'shared', tenant }, denial);
       return;
     }
-    request.principal = verdict as Principal;
+    const principal = verdict as Principal;
+    const waitMs = tooSoon(principal);
+    if (waitMs > 0) {
+      denials.tooMany(request, reply, waitMs, 'subjectRequestsPerSecond');
+      return;
+    }
+    request.principal = principal;
     next();
+  }
+
+  function placed(principal: Principal, tenant: string): AuthDenial | undefined {
+    try {
+      return misplaced(principal, tenant, options.tenantExists);
+    } catch {
+      return FAILED;
+    }
+  }
+
+  /** A limit that cannot be found out is none that lets through. */
+  function tooSoon(principal: Principal): number {
+    try {
+      return subjects.take(principal, options.subjectRate(principal.tenant));
+    } catch {
+      return 1000;
+    }
   }
 
   function take(request: McpRequest, reply: FastifyReply, act: (inbound: Inbound, answer: Answer) => void): void {
@@ -123,11 +161,8 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   /** The same answer as at the start, for the same subject. */
   function allowed(authorization: string | undefined, { issuer, subject, tenant }: Principal): boolean | Promise<boolean> {
     const same = (verdict: Verdict): boolean =>
-      !isDenial(verdict) &&
-      verdict.subject === subject &&
-      verdict.issuer === issuer &&
-      misplaced(verdict, tenant, options.tenantExists) === undefined;
-    const verdict = verify(authorization, tenant);
+      !isDenial(verdict) && verdict.subject === subject && verdict.issuer === issuer && placed(verdict, tenant) === undefined;
+    const verdict = verify(authorization, tenant, true);
     return verdict instanceof Promise ? verdict.then(same) : same(verdict);
   }
 

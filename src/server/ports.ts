@@ -1,7 +1,7 @@
 // What the HTTP edge needs from the rest of the server, handed to it by the composition root.
 // Not responsible for anything running: types only.
+import type { Authenticate } from '../auth/authenticate.ts';
 import type { Discovery } from '../auth/discovery.ts';
-import type { Verdict } from '../auth/verdict.ts';
 import type { CompiledServer } from '../config/compiled.ts';
 import type { McpBackend } from '../mcp/ports.ts';
 import type { LegacyLimits } from '../mcp/legacy/limits.ts';
@@ -17,6 +17,8 @@ export interface DeniedRequest {
   readonly correlation: string;
   /** Of the peer, or what a trusted proxy says of it. */
   readonly address: string;
+  /** So many refusals of this kind, of which this was the first. @default 1 */
+  readonly count?: number;
 }
 
 export interface Health {
@@ -44,13 +46,15 @@ export interface HttpTimeouts {
 export interface HttpServerOptions {
   readonly config: Pick<
     CompiledServer,
-    'listen' | 'publicUrl' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies' | 'bodyBytes' | 'estate' | 'routing'
+    'listen' | 'publicUrl' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies' | 'bodyBytes' | 'estate' | 'routing' | 'rates'
   >;
   /** Of this package. */
   readonly version: string;
   readonly backend: McpBackend;
   /** Verifies a credential for exactly this tenant. Where it throws, the caller is refused. */
-  readonly authenticate: (authorization: string | undefined, tenant: string) => Verdict | Promise<Verdict>;
+  readonly authenticate: Authenticate;
+  /** Requests that one subject of the tenant may begin in a second; 0: no limit. */
+  readonly subjectRate: (tenant: string) => number;
   /** What a token says of its tenant, unverified: only where the operator lets tokens name it. */
   readonly tenantHint: (authorization: string | undefined) => string | undefined;
   /** How a client finds out how it may call. */

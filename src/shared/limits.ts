@@ -15,6 +15,12 @@ export const LimitsSchema = Type.Object(
     offHeapMb: integer(64, 16, 4096, 'Memory of one tools thread outside its heap (buffers), MiB.'),
     runMs: integer(5000, 100, 600_000, 'Longest run of a tools thread without a pause: what does not await holds up all else.'),
     concurrentCalls: integer(32, 1, 10_000, 'Calls of the tenant under way at once; nested calls run in the slot of their root.'),
+    subjectRequestsPerSecond: integer(
+      0,
+      0,
+      1_000_000,
+      'Requests that one subject may begin in a second; as many may come at once. 0: no limit.',
+    ),
     callDeadlineMs: integer(30_000, 100, 600_000, 'Longest duration of a call, nested work included.'),
     argumentsBytes: integer(1_048_576, 1024, 16_777_216, 'Largest arguments of a call.'),
     resultBytes: integer(8_388_608, 1024, 67_108_864, 'Largest result of a call.'),

@@ -55,6 +55,7 @@ export const CONFIG: HttpServerOptions['config'] = {
   trustedProxies: [],
   bodyBytes: 2_097_152,
   estate: '/srv/estate',
+  rates: { addressPerSecond: 0, refusalsPerMinute: 0 },
   routing: { path: true, host: undefined, header: undefined, claim: false },
 };
 
@@ -74,6 +75,7 @@ export async function startServer(t: Test, options: Partial<HttpServerOptions> =
     backend,
     authenticate,
     tenantExists: (tenant) => tenant === 'acme' || tenant === 'globex',
+    subjectRate: () => 0,
     tenantHint: () => undefined,
     discovery: DISCOVERY,
     auditDenied: (event) => {

@@ -366,6 +366,7 @@ await t.test('a taken port', async (t) => {
       backend,
       authenticate: () => ({ code: 'unauthenticated', reason: '' }),
       tenantExists: () => false,
+      subjectRate: () => 0,
       tenantHint: () => undefined,
       discovery: DISCOVERY,
       auditDenied: () => Promise.resolve(),
