@@ -97,7 +97,7 @@ void t.test('every door is closed in a thread for one call too', async (t) => {
     cordon: 'shared',
     bundle: '3f2a91c0aabbccdd',
     vars: {},
-    limits: { ...DEFAULT_LIMITS, heapMb: 96 },
+    limits: { ...DEFAULT_LIMITS, heapMb: 96, offHeapMb: 512 },
   };
   const pool = hosts.toolsPool({ ...spec, isolation: 'call', script: async () => script });
   const context = { tenant: 'acme', subject: 'ada', scopes: [], requestId: 'R', traceparent: '00-0-0-01', depth: 0 };

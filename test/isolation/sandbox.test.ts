@@ -32,6 +32,10 @@ function otherNode(): string | undefined {
 void t.test('every door is closed but the documented ones', async (t) => {
   const pool = new ToolsPool({ heapMb: 96 });
   t.teardown(() => pool.close());
+  pool.answer = ({ ask }) =>
+    ask.op === 'fetch'
+      ? { reply: { status: 'ok', http: { status: 200, headers: { a: 'b' }, url: 'https://x/x' } }, body: Buffer.from('body') }
+      : undefined;
   t.same(await pool.load(script), { ok: true }); // DOORS=1 prints what each door says
   const { result } = await pool.call('names');
   const names = result?.structuredContent as string[];

@@ -186,6 +186,10 @@ export const wrongVariable = defineResource({
   handler: ({ params }) => params.b,
 });
 
+export const apart = defineToolset({ isolation: 'call', tools: { hello } });
+// @ts-expect-error there is no such isolation
+export const unknown = defineToolset({ isolation: 'process' });
+
 // @ts-expect-error a prompt is no tool
 export const wrongPart = defineToolset({ tools: { review } });
 
