@@ -171,6 +171,8 @@ export interface ConnectFlow {
     /** PKCE. */
     readonly verifier: string;
   };
+  /** The browser came back: nobody goes on with it any more, but what comes of it is not settled yet. */
+  readonly answered?: true;
 }
 export interface StoredFlow {
   readonly flow: ConnectFlow;

@@ -100,11 +100,22 @@ export class FaultyServer {
       const answer = { error: 'invalid_client', error_description: `not ${secret}` };
       return json(response, answer, 401, { 'www-authenticate': 'Basic realm="x"' });
     }
-    const tokens = body.get('grant_type') === 'client_credentials' ? {} : this.#refresh(body.get('refresh_token') ?? '');
+    const tokens = this.#granted(body);
     if (tokens === undefined) return json(response, { error: 'invalid_grant', error_description: 'canary-description' }, 400);
     const lifetime = this.expiresIn === undefined ? {} : { expires_in: this.expiresIn };
     const answer = { access_token: this.#access(), token_type: 'bearer', ...lifetime, ...tokens, ...this.extra };
     if (this.beforeAnswer(response)) json(response, answer);
+  }
+
+  #granted(body: URLSearchParams): { refresh_token?: string } | undefined {
+    switch (body.get('grant_type')) {
+      case 'client_credentials':
+        return {};
+      case 'authorization_code':
+        return body.get('code') === 'good-code' ? { refresh_token: this.issue().refreshToken } : undefined;
+      default:
+        return this.#refresh(body.get('refresh_token') ?? '');
+    }
   }
 
   #refresh(token: string): { refresh_token?: string } | undefined {

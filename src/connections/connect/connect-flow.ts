@@ -94,7 +94,7 @@ export class ConnectFlows {
     this.#authorization = new Authorization(ports);
   }
 
-  /** Whether the page at an address of ours still waits for its asker. */
+  /** Whether it is still to be seen what comes of the page at an address of ours. */
   isOpen(url: string): boolean {
     const link = url.slice(url.lastIndexOf('/') + 1);
     return this.#ports.flows.byLink(link, this.#ports.now()) !== undefined;
@@ -151,7 +151,28 @@ export class ConnectFlows {
       return { kind: 'other_browser' };
     }
     // Once, before anything else: whatever comes of it, this state is used.
-    if (!(await whenFree(() => flows.end(flow, version)))) return UNKNOWN;
+    const { sent: _, ...used } = flow;
+    const { expiresAt } = found.stored;
+    if (!(await whenFree(() => flows.replace({ ...used, answered: true }, version, expiresAt)))) return UNKNOWN;
+    try {
+      return await this.#settle(found, answer, sent, visitor);
+    } finally {
+      const latest = flows.byLink(flow.link, this.#ports.now());
+      if (latest !== undefined) await whenFree(() => flows.end(flow, latest.version));
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#authorization.close();
+  }
+
+  async #settle(
+    found: Standing,
+    answer: URLSearchParams,
+    sent: NonNullable<ConnectFlow['sent']>,
+    visitor: Visitor,
+  ): Promise<Answered> {
+    const { flow } = found.stored;
     if ((await identify(flow, visitor)) === 'another') return this.#foreign(found);
     const application = this.#application(found.connection, flow);
     if (application === undefined) return this.#failed(found, 'the client secret of the application is not set');
@@ -162,13 +183,9 @@ export class ConnectFlows {
     return { kind: 'denied', facts: found.facts };
   }
 
-  close(): Promise<void> {
-    return this.#authorization.close();
-  }
-
   #find(link: string): Standing | undefined {
     const stored = this.#ports.flows.byLink(link, this.#ports.now());
-    return stored === undefined ? undefined : this.#standing(stored);
+    return stored === undefined || stored.flow.answered === true ? undefined : this.#standing(stored);
   }
 
   /** Undefined where the connection is not what it was when the link was made. */

@@ -49,8 +49,8 @@ export async function connectOffer({ flows, audit, now }: LinkPorts, base: strin
   const scopes = [...new Set(ask.scopes)].toSorted();
   const open = flows.same({ key, asker, scopes }, now());
   const binding = grantBinding(connection.oauth);
-  if (open !== undefined && open.flow.binding === binding && (open.flow.sent !== undefined || open.expiresAt - now() > SPARE_MS))
-    return offerOf(base, open.flow);
+  const isGood = open !== undefined && open.flow.binding === binding && open.flow.answered !== true;
+  if (isGood && (open.flow.sent !== undefined || open.expiresAt - now() > SPARE_MS)) return offerOf(base, open.flow);
   const id = newCorrelationId(now());
   const link = randomBytes(LINK_BYTES).toString('base64url');
   const flow: ConnectFlow = { id, link, key, binding, scopes, asker, code: newShortCode(), guesses: GUESSES };
