@@ -3,6 +3,7 @@
 // Invariant: ratios stand beside the figures they are made of.
 import type { Bar } from './bars.ts';
 import type { Conditions } from './conditions.ts';
+import type { AuthRow } from './sections/auth.ts';
 import type { Row } from './sections/echo.ts';
 import type { IsolationRow } from './sections/isolation.ts';
 import type { ListingRow } from './sections/listing.ts';
@@ -21,6 +22,7 @@ export interface Report {
   readonly payload: readonly PayloadRow[];
   readonly recovery: RecoveryFigures | undefined;
   readonly isolation: readonly IsolationRow[];
+  readonly auth: readonly AuthRow[];
   readonly tenants: TenantsFigures | undefined;
   readonly bars: readonly Bar[];
 }
@@ -116,6 +118,20 @@ export function render(report: Report): string {
       whole(four.rps),
     ]);
     section('a fresh thread for every call, beside shared threads', table(head, rows));
+  }
+  if (report.auth.length > 0) {
+    const [minted] = report.auth;
+    const head = ['token', 'requests/s', 'p50 ms', 'CPU µs main', 'ratio', 'alone: seen before, ms', 'never seen, ms'];
+    const rows = report.auth.map(({ token, measured: m, seenMs, unseenMs }) => [
+      token,
+      whole(m.rps),
+      ms(m.p50Ms),
+      m.cpuUsMain.toFixed(1),
+      ratio(m.cpuUsMain, minted?.measured.cpuUsMain),
+      ms(seenMs),
+      unseenMs === undefined ? '' : ms(unseenMs),
+    ]);
+    section('tools/call, kind of token (2026-07-28)', table(head, rows));
   }
   if (report.tenants) {
     const { large, alone, ...rest } = report.tenants;

@@ -1,7 +1,7 @@
 // `npm run bench`: every figure in one go, on one machine, the servers in turns.
 //   --quick    about a minute: shorter, fewer rounds and samples
 //   --json     one JSON object on stdout instead of tables
-//   --only X   one part (repeatable): echo listing payload start memory recovery isolation tenants
+//   --only X   one part (repeatable): echo listing payload start memory recovery isolation auth tenants
 //   --tenants  size of the large estate (default 10,000; quick 200)
 // Not responsible for building: `npm run bench` builds dist/ first. Progress goes to stderr.
 import { existsSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { type Part, readOptions } from './options.ts';
 import { installPeers } from './peers.ts';
 import { render, type Report } from './report.ts';
 import { isolationRows } from './sections/isolation.ts';
+import { authRows } from './sections/auth.ts';
 import { ECHO, echoRows } from './sections/echo.ts';
 import { answerTo, listingRows, teachRaw } from './sections/listing.ts';
 import { memoryFigures } from './sections/memory.ts';
@@ -56,9 +57,10 @@ const loads = await withSubjects(async (leasehold, peer) => {
     recovery: wants('recovery') ? await recoveryFigures(leasehold, options) : undefined,
   };
 });
-say('start, isolation, memory');
+say('start, isolation, auth, memory');
 const start = wants('start') ? await startFigures(options) : undefined;
 const isolation = wants('isolation') ? await isolationRows(options) : [];
+const auth = wants('auth') ? await authRows(options) : [];
 const memory = wants('memory') ? await memoryFigures(options) : undefined;
 const { rows, listing, payload, tenants, recovery } = loads;
 const bars = barsOf({
@@ -78,6 +80,7 @@ const report: Report = {
   payload,
   recovery,
   isolation,
+  auth,
   tenants,
   bars,
 };

@@ -9,6 +9,7 @@ import { listTenants, loadTenantConfig } from './config/load-tenant.ts';
 import { connectionProblems } from './connections/connection-states.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import type { Problem } from './shared/problem.ts';
+import { authProblems } from './tenants/auth-problems.ts';
 import { ToolsetLoader } from './tenants/toolset/loader.ts';
 import type { SecretStore } from './vault/stores.ts';
 
@@ -37,7 +38,7 @@ export async function checkEstate(
   const loader = new ToolsetLoader({ estate, dataDir, hosts });
   const { ids, problems: beside } = listTenants(estate);
   const tenants: CheckedTenant[] = [];
-  const problems: Problem[] = [...beside];
+  const problems: Problem[] = [...beside, ...authProblems(auth, 'leasehold.json', server, secrets)];
   try {
     for (const id of ids) {
       const config = loadTenantConfig(estate, id, limits, providers, auth);
@@ -47,6 +48,9 @@ export async function checkEstate(
         continue;
       }
       problems.push(...connectionProblems(config.value, secrets));
+      // What leasehold.json says for all is wrong once.
+      if (config.value.auth !== auth)
+        problems.push(...authProblems(config.value.auth, `tenants/${id}/tenant.json`, server, secrets));
       const loaded = await loader.load(config.value);
       problems.push(...loaded.problems);
       const { toolset } = loaded;

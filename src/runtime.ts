@@ -6,7 +6,7 @@ import { createAuditLog } from './audit/log.ts';
 import type { createLog } from './audit/operational-log.ts';
 import { NO_TENANT } from './audit/record.ts';
 import { createInboundAuth } from './auth/inbound-auth.ts';
-import type { CompiledServer } from './config/compiled.ts';
+import type { CompiledServer, CompiledTenant } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
 import { ConnectFlows } from './connections/connect/connect-flow.ts';
 import { connectOffer } from './connections/connect/connect-link.ts';
@@ -24,6 +24,7 @@ import { separationReporter, tenantsApart } from './tenants/separation-reports.t
 import { newCorrelationId } from './shared/ids.ts';
 import { createAdmission } from './tenants/admission.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
+import { authProblems } from './tenants/auth-problems.ts';
 import { claimedTenant } from './tenants/claimed-tenant.ts';
 import { createDispatch } from './tenants/dispatch.ts';
 import { createRegistry, type Registry } from './tenants/registry.ts';
@@ -113,6 +114,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     onSeparation: separationReporter(audit, log),
   });
   opened.add(() => hosts.close(0));
+  const authFile = ({ id, auth }: CompiledTenant) => (auth === server.auth ? 'leasehold.json' : `tenants/${id}/tenant.json`);
   const users = new ToolsetUsers();
   const registry = await createRegistry({
     server,
@@ -120,7 +122,10 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     users,
     audit,
     log,
-    problemsOf: (tenant) => connectionProblems(tenant, vault.secrets),
+    problemsOf: (tenant) => [
+      ...connectionProblems(tenant, vault.secrets),
+      ...authProblems(tenant.auth, authFile(tenant), server, vault.secrets),
+    ],
   });
   opened.add(() => registry.close());
 

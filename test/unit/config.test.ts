@@ -8,6 +8,8 @@ import { loadServerConfig } from '../../src/config/load-server.ts';
 import { listTenants, loadTenantConfig } from '../../src/config/load-tenant.ts';
 import { BindingFileSchema } from '../../src/config/binding-schema.ts';
 import { ServerOptionsSchema, TenantOptionsSchema } from '../../src/config/schema.ts';
+import type { CompiledAuth } from '../../src/config/compiled-auth.ts';
+import { authProblems } from '../../src/tenants/auth-problems.ts';
 import { DEFAULT_LIMITS } from '../../src/shared/limits.ts';
 
 function estate(test: Test, files: { [path: string]: string }): string {
@@ -34,6 +36,111 @@ t.test('defaults without a file', async (t) => {
   t.strictSame(value?.unsafe, []);
   t.strictSame(value?.limits, { ...DEFAULT_LIMITS });
   t.ok(Object.isFrozen(value) && Object.isFrozen(value?.listen) && Object.isFrozen(value?.privateOrigins));
+});
+
+t.test('who may call, and where a request names its tenant', async (t) => {
+  const server = (options: object) => loadServerConfig(estate(t, { 'leasehold.json': JSON.stringify(options) }));
+  const plain = server({}).value;
+  t.strictSame(plain?.auth, {
+    tokens: true,
+    issuers: [],
+    introspection: [],
+    implied: {},
+    basicScopes: [],
+    claimValues: undefined,
+  });
+  t.strictSame(plain?.routing, { path: true, host: undefined, header: undefined, claim: false });
+  t.strictSame(plain?.rates, { addressPerSecond: 0, refusalsPerMinute: 120 });
+  const full = server({
+    auth: {
+      issuers: [
+        { issuer: 'https://a.example', audience: 'api://x', claims: { tenant: '/org/id', roles: 'https://a.example/roles' } },
+      ],
+      scopes: { implies: { a: ['b'], b: ['c', 'a'], d: ['d'] }, basic: ['a'] },
+    },
+    routing: { path: false, host: 'mcp-{tenant}.Example.com', header: 'X-Tenant', claim: true },
+  }).value;
+  t.match(full?.auth.issuers[0], {
+    audience: ['api://x'],
+    typ: 'at+jwt',
+    skewMs: 30_000,
+    claims: { subject: ['sub'], tenant: ['org', 'id'], roles: ['https://a.example/roles'] },
+  });
+  t.notOk(
+    full?.auth.issuers[0]?.algorithms.some((name) => /^HS|none/i.test(name)),
+    'asymmetric only',
+  );
+  t.match(full?.auth.implied, { a: ['b', 'c'], b: ['c', 'a'], d: [] }, 'followed to the end, circles and all');
+  t.strictSame(full?.routing, { path: false, host: { before: 'mcp-', after: '.example.com' }, header: 'x-tenant', claim: true });
+  t.ok(Object.isFrozen(full?.auth.issuers[0]?.claims) && Object.isFrozen(full?.routing));
+  const wrong: [object, RegExp][] = [
+    [
+      { auth: { issuers: [{ issuer: 'https://a.example', audience: 'api://x' }] } },
+      /^\/auth\/issuers\/0\/audience would make a token .* every tenant/,
+    ],
+    [{ auth: { issuers: [{ issuer: 'http://a.example' }] } }, /^\/auth\/issuers\/0\/issuer must be an https URL/],
+    [{ auth: { issuers: [{ issuer: 'https://a.example', algorithms: ['HS256'] }] } }, /algorithms/],
+    [{ auth: { issuers: [{ issuer: 'https://a.example' }, { issuer: 'https://a.example' }] } }, /stands there twice/],
+    [
+      {
+        auth: {
+          introspection: ['https://a.example', 'https://b.example'].map((issuer) => ({
+            issuer,
+            clientId: 'c',
+            clientSecret: { secret: 's' },
+          })),
+        },
+      },
+      /must tell its tokens from those of the others/,
+    ],
+    [
+      {
+        auth: {
+          issuers: [{ issuer: 'https://a.example' }],
+          introspection: [{ issuer: 'https://a.example', clientId: 'c', clientSecret: { secret: 's' } }],
+        },
+      },
+      /is among the issuers, too/,
+    ],
+    [{ auth: { introspection: [{ issuer: 'https://a.example', clientId: 'c', clientSecret: 'canary' }] } }, /clientSecret/],
+    [{ auth: { scopes: { basic: ['offline_access'] } } }, /basic\/0 is no scope of ours/],
+    [{ auth: { issuers: [{ issuer: 'https://a.example', claims: { roles: '/a//b' } }] } }, /has an empty step/],
+    [{ routing: { path: false } }, /^\/routing leaves no way/],
+    [{ routing: { host: 'example.com' } }, /host name with one \{tenant\}/],
+    [{ routing: { host: '{tenant}.{tenant}.example.com' } }, /one \{tenant\}/],
+    [{ routing: { host: '{tenant}' } }, /one \{tenant\}/],
+    ...['Authorization', 'host', 'Mcp-Name', 'x-forwarded-host', 'cookie', 'a b', ''].map((header): [object, RegExp] => [
+      { routing: { header } },
+      /\/routing\/header/,
+    ]),
+  ];
+  for (const [options, reason] of wrong) {
+    const { value, problems } = server(options);
+    t.equal(value, undefined);
+    t.match(problems[0]?.reason, reason);
+    t.notMatch(JSON.stringify(problems), /canary/);
+  }
+  const dir = estate(t, {
+    'tenants/acme/tenant.json': JSON.stringify({ auth: { tokens: false, claimValues: ['org_1'] } }),
+    'tenants/globex/tenant.json': '{}',
+  });
+  const own = loadTenantConfig(dir, 'acme', DEFAULT_LIMITS, {}, full?.auth).value?.auth;
+  t.equal(own?.issuers, full?.auth.issuers, 'what a tenant does not say is the server’s, and the same object');
+  t.match(own, { tokens: false, claimValues: ['org_1'] });
+  t.equal(loadTenantConfig(dir, 'globex', DEFAULT_LIMITS, {}, full?.auth).value?.auth, full?.auth);
+  t.match(tenant(t, '{"auth": {"issuers": [{"issuer": "ftp://x"}]}}').problems, [
+    { file: 'tenants/acme/tenant.json', line: 1, reason: /^\/auth\/issuers\/0\/issuer must be an https URL/ },
+  ]);
+  t.match(tenant(t, '{"auth": {"issuer": []}}').problems, [{ hint: 'did you mean "issuers"?' }]);
+  const none = { list: () => [] };
+  const introspecting = server({
+    auth: { introspection: [{ issuer: 'https://a.example', clientId: 'c', clientSecret: { secret: 's' } }] },
+  });
+  const found = (auth: CompiledAuth | undefined) =>
+    authProblems(auth as CompiledAuth, 'leasehold.json', { privateOrigins: [] }, none);
+  t.match(found(introspecting.value?.auth), [{ reason: /needs the secret "s"/, hint: 'leasehold secret set --server s' }]);
+  t.match(found(server({ auth: { issuers: [{ issuer: 'http://127.0.0.1:9' }] } }).value?.auth), [{ hint: /privateOrigins/ }]);
+  t.match(found(server({ auth: { tokens: false } }).value?.auth), [{ reason: /lets nobody in/ }]);
 });
 
 t.test('precedence: default < file < LEASEHOLD_* < flag', async (t) => {
