@@ -17,8 +17,9 @@ import type { Runnable, Tenant } from './tenant.ts';
 /** A call that was repeated while its user is still in the browser is held this long before it is asked again. */
 const POLITE_MS = 20_000;
 const POLL_MS = 250;
-/** More than these are asked again at once. */
-const WAITING_PER_TENANT = 64;
+/** More than these, of one tenant or of all, are asked again at once. */
+const WAITING_PER_TENANT = 32;
+const WAITING = 256;
 
 /** What a connection must be able to do for a call. */
 interface Need {
@@ -42,6 +43,8 @@ export interface ConnectionGate {
   ): Promise<OperationResult | undefined>;
   /** The same answer for a run that came upon it on the way, where running it again does no harm. */
   onTheWay(inbound: OperationCall, before: RoundsBefore | undefined, of: Failure): OperationResult | undefined;
+  /** Holds nobody any more. */
+  stop(): void;
 }
 
 /** Whether the gate has anything to ask for. */
@@ -56,6 +59,8 @@ export function needsConnections(
 
 export function createConnectionGate({ credentials, isOpen }: GatePorts): ConnectionGate {
   const waiting = new Map<string, number>();
+  let all = 0;
+  let stopped = false;
 
   async function missing(
     tenant: string,
@@ -73,13 +78,16 @@ export function createConnectionGate({ credentials, isOpen }: GatePorts): Connec
   /** Until the pages are done with, one way or another; false where they still are not when the time is up. */
   async function closed(urls: readonly string[], tenant: Tenant, signal: AbortSignal): Promise<boolean> {
     const others = waiting.get(tenant.id) ?? 0;
-    const patience = others >= WAITING_PER_TENANT ? 0 : Math.min(POLITE_MS, tenant.config.limits.callDeadlineMs / 2);
+    const patience =
+      others >= WAITING_PER_TENANT || all >= WAITING ? 0 : Math.min(POLITE_MS, tenant.config.limits.callDeadlineMs / 2);
     waiting.set(tenant.id, others + 1);
+    all += 1;
     try {
       for (const until = performance.now() + patience; urls.some(isOpen); await pause(POLL_MS, signal))
-        if (performance.now() >= until || signal.aborted) return false;
+        if (performance.now() >= until || signal.aborted || stopped) return false;
       return true;
     } finally {
+      all -= 1;
       const left = (waiting.get(tenant.id) ?? 1) - 1;
       if (left > 0) waiting.set(tenant.id, left);
       else waiting.delete(tenant.id);
@@ -97,6 +105,9 @@ export function createConnectionGate({ credentials, isOpen }: GatePorts): Connec
       return lacks === undefined ? undefined : (toConnect(inbound, before, lacks, false) ?? failed(lacks));
     },
     onTheWay: (inbound, before, of) => toConnect(inbound, before, of, true),
+    stop() {
+      stopped = true;
+    },
   };
 }
 

@@ -340,6 +340,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     readable: (principal, uri) =>
       !isFailure(findOperation(registry.get(principal.tenant)?.toolset, principal, { kind: 'resource', name: uri })),
     stopAll() {
+      gate.stop();
       for (const root of roots) root.stop('drained');
     },
   };

@@ -1,5 +1,7 @@
 // A whole running server with a connection to a real authorization server, and people in front of real browsers.
 // Not responsible for what is asserted.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import type { Test } from 'tap';
 import { toolset } from '../helpers/estate.ts';
@@ -58,7 +60,7 @@ export interface ConnectScene extends ServedEstate {
   links(tool?: string, options?: { token?: string; args?: unknown }): Promise<Link[]>;
   link(options?: { token?: string; tool?: string }): Promise<Link>;
   /** Another process's start, as far as state goes: everything is built anew over the same folder, at the same address. */
-  restart(): Promise<void>;
+  restart(more?: { readonly publicUrl: string }): Promise<void>;
 }
 
 export interface SceneOptions {
@@ -101,9 +103,11 @@ export async function connectScene(
     real,
     links,
     link: async ({ tool = 'me', ...options } = {}) => (await links(tool, options))[0] as Link,
-    async restart() {
+    async restart(more) {
       const { estate, runtime } = scene;
       await scene.close();
+      const file = join(estate, 'leasehold.json');
+      if (more !== undefined) writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...more }));
       Object.assign(scene, await serveFolder(t, estate, runtime.port));
     },
   };

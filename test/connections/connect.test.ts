@@ -181,3 +181,17 @@ t.test('2025: the error -32042 without a back channel, and word when it is done'
   await using plain = await connectClient('sdk 1.32', s.endpoint('acme'), s.token('acme', 'eve'));
   t.match(await plain.call('code', {}), { isError: true, content: [{ text: /open http.*\/connect\/.*code/ }] });
 });
+
+t.test('the service is another site: the cookie of the browser comes along all the same', { skip }, async (t) => {
+  const s = await connectScene(t);
+  // To a browser, localhost and 127.0.0.1 are two sites.
+  const publicUrl = `http://localhost:${s.runtime.port}`;
+  await s.restart({ publicUrl });
+  s.real.register(`${publicUrl}/connect/callback`);
+  const page = await (await newVisitor(await startBrowser(t))).newPage();
+  const link = await s.link();
+  t.match(link.url, publicUrl);
+  await confirm(page, link);
+  await allow(page, s.real);
+  t.match(await heading(page), /is connected$/);
+});

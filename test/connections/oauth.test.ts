@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
-import type { CompiledConnection, CompiledOAuth } from '../../src/config/compiled.ts';
+import type { CompiledConnection, CompiledOAuth, OAuth2Connection } from '../../src/config/compiled.ts';
 import { PRESETS } from '../../src/config/provider-presets.ts';
 import { AuthorizationServers } from '../../src/connections/oauth/authorization-servers.ts';
 import { connectGrant } from '../../src/connections/oauth/connect-grant.ts';
+import { connectionProblems } from '../../src/connections/connection-states.ts';
 import { freshness, lackingScopes, newGrant } from '../../src/connections/oauth/grant-facts.ts';
 import { GuardedFetch, NoAnswer } from '../../src/connections/oauth/guarded-fetch.ts';
 import { scopeList } from '../../src/connections/oauth/token-answer.ts';
@@ -430,4 +431,17 @@ t.test('discovery: the issuer must be the one that was asked', async (t) => {
   await t.rejects(servers.of(at('/d')), NoAnswer);
   documents.set('/.well-known/oauth-authorization-server/d', metadata('/d'));
   t.ok(await servers.of(at('/d')), 'a failure is not kept');
+});
+
+t.test('endpoints without the one that a browser is sent to are a problem, where an account is to be connected', (t) => {
+  const problems = (connection: OAuth2Connection) =>
+    connectionProblems({ id: 'acme', connections: new Map([['crm', connection]]) }, { list: () => [] });
+  const token = 'https://as.example/token';
+  t.match(problems(oauthConnection('https://as.example', { endpoints: { token } })), [{ reason: /no endpoints\.authorization/ }]);
+  const authorization = 'https://as.example/authorize';
+  t.strictSame(problems(oauthConnection('https://as.example', { endpoints: { token, authorization } })), []);
+  t.strictSame(problems(oauthConnection('https://as.example', { issuer: 'https://as.example', endpoints: undefined })), []);
+  const clients = { grant: 'client_credentials' as const };
+  t.strictSame(problems(oauthConnection('https://as.example', { endpoints: { token } }, clients)), []);
+  t.end();
 });

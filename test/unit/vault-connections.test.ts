@@ -10,7 +10,7 @@ import t, { type Test } from 'tap';
 import type { Io } from '../../src/commands/command.ts';
 import { main } from '../../src/commands/main.ts';
 import { databasePath } from '../../src/vault/database.ts';
-import type { Grant, GrantKey } from '../../src/vault/stores.ts';
+import type { ConnectFlow, Grant, GrantKey } from '../../src/vault/stores.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 
 t.setTimeout(120_000);
@@ -168,6 +168,57 @@ t.test('refresh locks: one holder, fencing numbers rise, a dead holder gives way
   t.ok(performance.now() - begun < 1000);
   writer.exec('ROLLBACK');
   t.equal(a.take(ADA, 'a', 9000, 500), 5);
+});
+
+t.test('connect flows: found by link and state, one per asker and scopes, changed by who read the newest version', async (t) => {
+  const dataDir = t.testdir();
+  let now = 1_000_000;
+  const vault = vaultIn(t, dataDir, { now: () => now });
+  const flow: ConnectFlow = {
+    id: 'F1',
+    link: 'canary-link-1',
+    key: ADA,
+    binding: 'b',
+    scopes: ['repo', 'gist'],
+    asker: { issuer: 'leasehold', subject: 'ada', correlation: 'C' },
+    code: 'CAN-ARY',
+    guesses: 5,
+  };
+  const { flows } = vault;
+  t.equal(flows.same(flow, now), undefined);
+  flows.put(flow, now + 1000, now);
+  const found = flows.byLink('canary-link-1', now);
+  t.strictSame(found?.flow, flow);
+  t.strictSame(flows.same({ ...flow, scopes: ['gist', 'repo'] }, now)?.flow, flow, 'scopes are a set');
+  t.equal(flows.same({ ...flow, scopes: ['repo'] }, now), undefined);
+  t.equal(flows.same({ ...flow, asker: { ...flow.asker, subject: 'bob' } }, now), undefined);
+  t.equal(flows.byLink('canary-link', now), undefined);
+  t.equal(flows.byState('canary-state', now), undefined);
+  const sent = { ...flow, sent: { browser: 'x', state: 'canary-state', verifier: 'canary-verifier' } };
+  t.ok(flows.replace(sent, found?.version ?? '', now + 1000));
+  t.notOk(flows.replace(flow, found?.version ?? '', now + 1000), 'an old version');
+  t.notOk(flows.end(flow, found?.version ?? ''));
+  const other = vaultIn(t, dataDir, { now: () => now });
+  t.strictSame(other.flows.byState('canary-state', now)?.flow, sent, 'after a restart');
+  const files = () =>
+    readdirSync(dataDir)
+      .map((name) => readFileSync(join(dataDir, name), 'latin1'))
+      .join('');
+  t.notMatch(files(), /canary|CAN-ARY|ada/);
+  now += 1000;
+  t.equal(flows.byLink('canary-link-1', now), undefined, 'expired');
+  flows.put({ ...flow, link: 'canary-link-2' }, now + 1000, now);
+  flows.put({ ...flow, link: 'canary-link-3' }, now + 1000, now);
+  t.equal(flows.byLink('canary-link-2', now), undefined, 'replaced');
+  const last = flows.byLink('canary-link-3', now);
+  t.ok(flows.end(flow, last?.version ?? '') === false, 'another link');
+  const db = new DatabaseSync(databasePath(dataDir));
+  t.equal(db.prepare('SELECT count(*) AS n FROM connect_flows').get()?.['n'], 1);
+  db.exec("UPDATE connect_flows SET version = 'x'");
+  t.throws(() => flows.byLink('canary-link-3', now), { code: 'seal_broken' });
+  db.close();
+  vault.shredTenant('acme');
+  t.equal(flows.byLink('canary-link-3', now), undefined);
 });
 
 t.test('a destroyed tenant takes all of it along', async (t) => {

@@ -3,6 +3,7 @@
 // Invariant: only the asker goes on, in the browser that began; every step is on record before it counts; a state is used once;
 // an unknown, expired, used or foreign link is one and the same answer.
 import { timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditLog } from '../../audit/record.ts';
 import type { OAuth2Connection } from '../../config/compiled.ts';
 import type {
@@ -40,6 +41,9 @@ export interface FlowFacts {
   readonly subject: string | undefined;
   readonly scopes: readonly string[];
 }
+
+/** Longest that a server that is going down waits for a code exchange. */
+const LAST_ANSWER_MS = 5000;
 
 const UNKNOWN = { kind: 'unknown' } as const;
 /** `reason`: a code, or words of ours. */
@@ -88,6 +92,8 @@ interface Standing {
 export class ConnectFlows {
   readonly #ports: ConnectFlowPorts;
   readonly #authorization: Authorization;
+  /** Answers whose grant is not stored yet. */
+  readonly #settling = new Set<Promise<Answered>>();
 
   constructor(ports: ConnectFlowPorts) {
     this.#ports = ports;
@@ -154,16 +160,22 @@ export class ConnectFlows {
     const { sent: _, ...used } = flow;
     const { expiresAt } = found.stored;
     if (!(await whenFree(() => flows.replace({ ...used, answered: true }, version, expiresAt)))) return UNKNOWN;
+    const settling = this.#settle(found, answer, sent, visitor);
+    this.#settling.add(settling);
     try {
-      return await this.#settle(found, answer, sent, visitor);
+      return await settling;
     } finally {
+      this.#settling.delete(settling);
       const latest = flows.byLink(flow.link, this.#ports.now());
       if (latest !== undefined) await whenFree(() => flows.end(flow, latest.version));
     }
   }
 
-  close(): Promise<void> {
-    return this.#authorization.close();
+  /** What a person has just allowed is still stored, within a few seconds. */
+  async close(): Promise<void> {
+    const settled = Promise.allSettled(this.#settling);
+    await Promise.race([settled, sleep(LAST_ANSWER_MS, undefined, { ref: false })]);
+    await this.#authorization.close();
   }
 
   async #settle(
