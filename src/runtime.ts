@@ -17,12 +17,17 @@ import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { findOsWall } from './hosts/os-wall.ts';
+import { Counts } from './metrics/counts.ts';
+import { createMetrics } from './metrics/exposition.ts';
+import { startAdmin } from './server/admin.ts';
 import { createHttpServer } from './server/http-server.ts';
 import { connectPages } from './server/pages/connect/routes.ts';
-import type { DeniedRequest } from './server/ports.ts';
+import type { DeniedRequest, Health } from './server/ports.ts';
 import { separationReporter, tenantsApart } from './tenants/separation-reports.ts';
 import { newCorrelationId } from './shared/ids.ts';
-import { createAdmission } from './tenants/admission.ts';
+import { createAdmission } from './tenants/admission/admission.ts';
+import { createRefusalRecords } from './tenants/admission/refusal-records.ts';
+import { createUsage } from './tenants/usage.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
 import { authProblems } from './tenants/auth-problems.ts';
 import { claimedTenant } from './tenants/claimed-tenant.ts';
@@ -44,6 +49,8 @@ export interface Runtime {
   /** Base of all endpoints, without a trailing slash. */
   readonly url: string;
   readonly port: number;
+  /** Of the operator's own endpoints, where there are any. */
+  readonly adminUrl: string | undefined;
   readonly registry: Registry;
   readonly authorLog: AuthorLog;
   /** Resolves when all audit records and log lines so far are in their files. */
@@ -104,13 +111,29 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   const osWall = findOsWall(server.osWall);
   for (const { name, missing } of osWall.walls)
     if (missing !== undefined) log.warn({ wall: name, ...missing }, 'a wall of the operating system is missing');
+  const counts = new Counts();
+  const usage = createUsage({
+    store: vault.usage,
+    onUnsaved: (err) => log.warn({ err }, 'what tenants used could not be stored'),
+  });
+  opened.add(() => usage.close());
   const hosts = createHosts({
     runDir: join(dataDir, 'run'),
     spares: server.spares,
     spareCordon: DEFAULT_CORDON,
     osWall,
-    onPool: (report) => log.debug({ pool: report }, `pool ${report.event}`),
-    onHost: (report) => log[report.event === 'died' ? 'warn' : 'debug']({ host: report }, `host ${report.event}`),
+    onPool: (report) => {
+      log.debug({ pool: report }, `pool ${report.event}`);
+      if (report.event !== 'opened' && report.event !== 'late_error') counts.asleep(report.tenant, report.kind);
+    },
+    onHost: (report) => {
+      log[report.event === 'died' ? 'warn' : 'debug']({ host: report }, `host ${report.event}`);
+      if (report.event === 'died') counts.hostDeaths[report.kind] += 1;
+    },
+    onUsage: (tenant, kind, used) => {
+      counts.used(tenant, kind, used);
+      if (kind === 'tools') usage.addCpu(tenant, used.cpuUs);
+    },
     onSeparation: separationReporter(audit, log),
   });
   opened.add(() => hosts.close(0));
@@ -159,10 +182,15 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     onConnected: ({ tenant, id }) => http.onElicitationComplete(tenant, id),
   });
   opened.add(() => connecting.close());
-  const admission = createAdmission();
+  const admission = createAdmission({ capacity: server.concurrentCalls });
+  const refusals = createRefusalRecords(audit, (err) => log.warn({ err }, 'refused calls could not be audited'));
+  opened.add(() => refusals.close());
   const dispatch = createDispatch({
     registry,
     admission,
+    usage,
+    counts,
+    refusals,
     users,
     audit,
     values: vault.values,
@@ -188,6 +216,10 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     metadata: (issuer) => issuerMetadata.of({ issuer, endpoints: undefined }),
     onFailure: (issuer, reason) => log.warn({ issuer, reason }, 'an issuer of access tokens cannot be asked'),
   });
+  const health = (): Health => {
+    const detail = { store: vault.healthy(), audit: audit.healthy(), tenantsApart: tenantsApart(hosts) };
+    return { ready: detail.store && detail.audit, detail };
+  };
   const http = createHttpServer({
     config: server,
     version,
@@ -198,10 +230,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     auditDenied: ({ tenant = NO_TENANT, ...denied }: DeniedRequest) =>
       audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
     pages: [connectPages({ flows: connecting })],
-    health: () => {
-      const detail = { store: vault.healthy(), audit: audit.healthy(), tenantsApart: tenantsApart(hosts) };
-      return { ready: detail.store && detail.audit, detail };
-    },
+    health,
   });
   registry.onChange(({ tenant }) => http.onToolsetChanged(tenant));
   opened.add(async () => {
@@ -211,8 +240,21 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     await served;
   });
   const { url, port } = await http.listen();
+  let adminUrl: string | undefined;
+  if (server.adminListen !== undefined) {
+    const metrics = createMetrics({
+      counts,
+      admission: (tenant) => admission.state(tenant),
+      apart: () => tenantsApart(hosts),
+      ready: () => health().ready,
+    });
+    opened.add(() => metrics.close());
+    const admin = await startAdmin({ config: server, listen: server.adminListen, health, metrics });
+    opened.add(() => admin.close());
+    adminUrl = admin.url;
+  }
   const flush = async (): Promise<void> => {
     await Promise.all([audit.flush(), authorLog.flush()]);
   };
-  return { url, port, registry, authorLog, flush, close: () => opened.close() };
+  return { url, port, adminUrl, registry, authorLog, flush, close: () => opened.close() };
 }

@@ -68,6 +68,8 @@ function details(event: AuditEvent): string {
     case 'resource.outcome':
     case 'completion.outcome':
       return `,"name":${quote(event.name)}${ended(event)}`;
+    case 'call.refused':
+      return `,"tool":${quote(event.tool)},"code":${quote(event.code)}${optional('limit', event.limit)},"count":${number(event.count)}`;
     case 'egress.request':
       return `,"connection":${quote(event.connection)},"method":${quote(event.method)},"origin":${quote(event.origin)},"attempt":${number(event.attempt)}${optional('lease', event.lease)}`;
     case 'egress.outcome':

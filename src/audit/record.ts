@@ -67,6 +67,14 @@ export type AuditEvent =
       readonly reason?: string;
       readonly resultBytes?: number;
     })
+  /** Calls that were not begun: `count` of them, of one caller for one reason, within a second; `correlation` of the first. */
+  | (AuditSubject & {
+      readonly kind: 'call.refused';
+      readonly tool: string;
+      readonly code: FailureCode;
+      readonly limit?: string;
+      readonly count: number;
+    })
   | (AuditSubject & {
       readonly kind: 'egress.request';
       readonly connection: string;

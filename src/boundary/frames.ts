@@ -92,6 +92,13 @@ export const FromHostSchema = Type.Union([
   frame('egressed', { call: Id, outcome: EgressOutcomeSchema, more: More }),
   /** A running call asks; answered by `reply` with the same numbers. */
   frame('request', { call: Id, request: Id, ask: HostRequestSchema, more: More }),
+  /** What the threads of a pool use, told while they work: CPU time since the last one, and what they hold now. */
+  frame('usage', {
+    pool: Id,
+    cpuUs: Type.Integer({ minimum: 0, maximum: 1e9 }),
+    threads: Type.Integer({ minimum: 0, maximum: 1024 }),
+    heapBytes: Type.Integer({ minimum: 0, maximum: 2 ** 43 }),
+  }),
   frame('notice', { call: Id, notice: NoticeSchema }),
   /** Something went wrong in a thread after or outside any call (late throw, unhandled rejection). For the author's log. */
   frame('pool_error', { pool: Id, detail: Type.String({ maxLength: 16_384 }) }),

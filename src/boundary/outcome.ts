@@ -13,6 +13,7 @@ export const FailureSchema = Type.Object(
     reason: Type.Optional(Type.String({ maxLength: TEXT })),
     retryAfterMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400_000 })),
     url: Type.Optional(Type.String({ maxLength: TEXT })),
+    limit: Type.Optional(Type.String({ maxLength: 64 })),
     toolCode: Type.Optional(Type.String({ maxLength: 128 })),
     data: Type.Optional(Type.Unknown()),
     detail: Type.Optional(Type.String({ maxLength: 4 * TEXT })),

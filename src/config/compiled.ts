@@ -8,6 +8,8 @@ export interface CompiledServer {
   /** Folder of the estate, absolute. */
   readonly estate: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** Of the operator's own endpoints; undefined: none. */
+  readonly adminListen: { readonly host: string; readonly port: number } | undefined;
   /** Base of all public URLs; undefined until the port is known when it derives from `listen`. */
   readonly publicUrl: string | undefined;
   /** Hosts (`name` or `name:port`) that the Host header may name beyond those of `publicUrl` and the listen address. */
@@ -27,6 +29,8 @@ export interface CompiledServer {
   readonly auth: CompiledAuth;
   readonly routing: CompiledRouting;
   readonly rates: CompiledRates;
+  /** Calls of all tenants under way at once. */
+  readonly concurrentCalls: number;
   /** Warm spare pools kept ready. */
   readonly spares: number;
   /** Walls of the operating system around host processes. */

@@ -1,6 +1,7 @@
 // leasehold.json, environment and flags, compiled into the one configuration that running parts read.
 // Not responsible for tenants (`load-tenant`) or for creating anything on disk.
 // Invariant: default < file < LEASEHOLD_* < flag; whatever is wrong is a problem with its place, never a guess.
+import { availableParallelism } from 'node:os';
 import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SERVER_OWNER } from '../shared/ids.ts';
@@ -19,6 +20,8 @@ import { type Overrides, readOverrides, type ServerFlags } from './settings.ts';
 import { FileCheck } from './validate.ts';
 
 export const SERVER_FILE = 'leasehold.json';
+/** Most calls wait for something; those that compute share the cores by their threads. */
+const CALLS_PER_CORE = 64;
 const DEFAULT_LISTEN = '127.0.0.1:8741';
 const serverCheck = new FileCheck(ServerOptionsSchema);
 
@@ -67,6 +70,7 @@ class Compiler {
     const given: ServerOptions = { ...this.#file, ...this.#overrides };
     const unsafe = given.unsafeHttpPublicUrl === true;
     const listen = this.#listen();
+    const adminListen = given.adminListen === undefined ? undefined : this.#take('adminListen', parseListen(given.adminListen));
     const publicUrl =
       given.publicUrl === undefined ? undefined : this.#take('publicUrl', parsePublicUrl(given.publicUrl, unsafe));
     const dataDir = resolve(this.#estate, given.dataDir ?? './.leasehold');
@@ -80,6 +84,7 @@ class Compiler {
     const server: CompiledServer = {
       estate: this.#estate,
       listen,
+      adminListen,
       publicUrl,
       allowedHosts: given.allowedHosts ?? [],
       allowedOrigins,
@@ -97,6 +102,7 @@ class Compiler {
       auth: given.auth === undefined ? DEFAULT_AUTH : auth,
       routing,
       rates: { addressPerSecond: given.rates?.addressPerSecond ?? 0, refusalsPerMinute: given.rates?.refusalsPerMinute ?? 120 },
+      concurrentCalls: given.concurrentCalls ?? CALLS_PER_CORE * availableParallelism(),
       spares: given.spares ?? 1,
       osWall: given.osWall === true ? 'auto' : given.osWall || 'off',
       limits: { ...DEFAULT_LIMITS, ...this.#file.limits },

@@ -23,6 +23,9 @@ export const ServerOptionsSchema = Type.Object(
   {
     $schema: Schema$,
     listen: Type.Optional(Type.String({ description: 'host:port, or a port on 127.0.0.1. Default 127.0.0.1:8741.' })),
+    adminListen: Type.Optional(
+      Type.String({ description: 'host:port of the operator: /metrics, /healthz, /readyz, without a token. Default: none.' }),
+    ),
     publicUrl: Type.Optional(
       Type.String({ description: 'Base of all public URLs (https, or http on loopback). Default: the listen address.' }),
     ),
@@ -56,6 +59,13 @@ export const ServerOptionsSchema = Type.Object(
     auth: Type.Optional(AuthSchema),
     routing: Type.Optional(RoutingSchema),
     rates: Type.Optional(RatesSchema),
+    concurrentCalls: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 100_000,
+        description: 'Calls of all tenants under way at once. Default: 64 per core.',
+      }),
+    ),
     spares: Type.Optional(Type.Integer({ minimum: 0, maximum: 16, description: 'Warm spare pools kept ready.' })),
     osWall: Type.Optional(
       Type.Union([Type.Boolean(), Type.Enum([...OS_WALLS])], {

@@ -9,6 +9,7 @@ export interface ServerFlags {
   readonly listen?: string;
   readonly host?: string;
   readonly port?: string;
+  readonly adminListen?: string;
   readonly publicUrl?: string;
   readonly dataDir?: string;
   readonly trustedProxies?: string;
@@ -20,6 +21,7 @@ export interface ServerFlags {
   readonly auditMode?: string;
   readonly spares?: string;
   readonly osWall?: string;
+  readonly concurrentCalls?: string;
   readonly logLevel?: string;
   readonly watch?: string;
 }
@@ -28,7 +30,7 @@ export type Overrides = { -readonly [K in keyof ServerOptions]: ServerOptions[K]
 
 type Reader = (text: string, into: Overrides) => string | undefined;
 const text =
-  (key: 'listen' | 'publicUrl' | 'dataDir' | 'host' | 'port'): Reader =>
+  (key: 'listen' | 'adminListen' | 'publicUrl' | 'dataDir' | 'host' | 'port'): Reader =>
   (value, into) => {
     into[key] = value;
     return undefined;
@@ -43,7 +45,7 @@ const list =
     return undefined;
   };
 const integer =
-  (key: 'drainMs' | 'bodyBytes' | 'spares'): Reader =>
+  (key: 'drainMs' | 'bodyBytes' | 'spares' | 'concurrentCalls'): Reader =>
   (value, into) => {
     if (!/^\d{1,12}$/.test(value)) return 'must be a whole number';
     into[key] = Number(value);
@@ -52,6 +54,7 @@ const integer =
 
 const READERS: { readonly [K in FlagName]: Reader } = {
   listen: text('listen'),
+  adminListen: text('adminListen'),
   host: text('host'),
   port: text('port'),
   publicUrl: text('publicUrl'),
@@ -62,6 +65,7 @@ const READERS: { readonly [K in FlagName]: Reader } = {
   drainMs: integer('drainMs'),
   bodyBytes: integer('bodyBytes'),
   spares: integer('spares'),
+  concurrentCalls: integer('concurrentCalls'),
   masterKeyFile: (value, into) => {
     into.masterKey = { source: 'file', path: value };
     return undefined;

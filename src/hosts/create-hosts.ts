@@ -10,6 +10,7 @@ import { HostedEgressPool } from './egress-pool.ts';
 import type { EntryOverride } from './entry.ts';
 import type { Heartbeat } from './host-process.ts';
 import { LazyPool } from './lazy-pool.ts';
+import type { PoolUsage } from './linked-pool.ts';
 import type {
   Apart,
   EgressPool,
@@ -45,6 +46,8 @@ export interface HostsOptions {
   /** For tests of the machinery: other entries. */
   readonly entries?: EntryOverride;
   readonly onPool?: (report: PoolReport) => void;
+  /** What the threads of a tenant use, some times a second while they work. */
+  readonly onUsage?: (tenant: string, kind: PoolKind, usage: PoolUsage) => void;
   readonly onHost?: (report: HostReport) => void;
   /** Healthy time after which a tenant that was kept apart goes back; doubles with each death. Default: five minutes. */
   readonly healthyMs?: number;
@@ -129,7 +132,8 @@ class HostProcesses implements Hosts {
       poolLimits: { ...poolLimits(kind, spec.limits), ...(spec.isolation === 'call' ? { isolation: 'call' } : {}) },
       idleMs: spec.limits.idleMs,
       cordon: () => this.#cordon(this.#separations[kind].cordonOf(assignment.tenant, spec.cordon), kind, spec.rights),
-      report: (report) => this.#options.onPool?.(report),
+      report: (report) => this.#options.onPool?.({ ...report, kind }),
+      used: (usage) => this.#options.onUsage?.(assignment.tenant, kind, usage),
       closed: () => this.#pools.delete(lazy),
     });
     this.#pools.set(lazy, { kind, tenant: assignment.tenant, drainMs: spec.limits.callDeadlineMs });

@@ -154,6 +154,9 @@ export class HostLink {
       case 'pool_error':
         this.#pools.get(frame.pool)?.listener?.late(frame.detail);
         return true;
+      case 'usage':
+        this.#pools.get(frame.pool)?.listener?.used(frame);
+        return true;
       case 'outcome':
       case 'egressed':
       case 'described':

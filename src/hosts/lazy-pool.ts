@@ -4,7 +4,7 @@
 import type { Assignment, PoolLimits } from '../boundary/frames.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { Cordon } from './cordon.ts';
-import { LinkedPool } from './linked-pool.ts';
+import { LinkedPool, type PoolUsage } from './linked-pool.ts';
 import type { PoolReport } from './pool.ts';
 
 export interface LazyPoolOptions {
@@ -15,7 +15,8 @@ export interface LazyPoolOptions {
   readonly cordon: () => Cordon;
   /** The body of the assignment, read when the pool starts. */
   readonly load: () => Promise<Uint8Array> | Uint8Array;
-  readonly report: (report: PoolReport) => void;
+  readonly report: (report: Omit<PoolReport, 'kind'>) => void;
+  readonly used: (usage: PoolUsage) => void;
   /** The pool is closed for good. */
   readonly closed: () => void;
 }
@@ -81,6 +82,7 @@ export class LazyPool {
     const startedAt = performance.now();
     life.listener = {
       opened: () => this.#report('opened', { readyMs: performance.now() - startedAt }),
+      used: (usage) => this.#options.used(usage),
       late: (detail) => this.#report('late_error', { detail }),
       ended: (how, why) => {
         this.#old.delete(life);

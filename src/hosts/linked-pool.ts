@@ -3,7 +3,7 @@
 // Invariant: an assignment is given once, so a warm spare serves one tenant and never another.
 import { callStream, poolStream, PoolWindow } from '../boundary/body-sender.ts';
 import { MAX_BODY_BYTES } from '../boundary/frame-codec.ts';
-import type { Assignment, ToHost } from '../boundary/frames.ts';
+import type { Assignment, FromHost, ToHost } from '../boundary/frames.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import { RequestRoom } from './held-requests.ts';
 import type { HostLink } from './host-link.ts';
@@ -16,8 +16,11 @@ export type PoolEnd = 'closed' | 'broken' | 'host_lost';
 export interface PoolListener {
   opened(): void;
   late(detail: string): void;
+  used(usage: PoolUsage): void;
   ended(how: PoolEnd, why: Failure | undefined): void;
 }
+/** What the threads of a pool use: CPU time since the last word, and what they hold now. */
+export type PoolUsage = Pick<Extract<FromHost, { t: 'usage' }>, 'cpuUs' | 'threads' | 'heapBytes'>;
 export type Beginning = Extract<ToHost, { t: 'describe' | 'call' | 'egress' }>;
 
 export class LinkedPool {

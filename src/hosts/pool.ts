@@ -86,6 +86,7 @@ export interface EgressPool {
 /** Said of a pool outside any call: for logs and metrics. `detail` is the author's, unmapped. */
 export interface PoolReport {
   readonly tenant: string;
+  readonly kind: 'tools' | 'egress';
   readonly bundle: string;
   readonly event: 'opened' | 'closed' | 'broken' | 'late_error' | 'host_lost';
   readonly detail?: string;

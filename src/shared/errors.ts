@@ -84,6 +84,16 @@ export const FAILURES = {
   arguments_too_large: row('limit', 200, 50103, 'none', 'The arguments are larger than allowed.'),
   result_too_large: row('limit', 200, 50104, 'none', 'The result is larger than allowed.'),
   heap_limit: row('limit', 200, 50105, 'none', 'The tool used more memory than the tenant may use.'),
+  queue_limit: row(
+    'limit',
+    200,
+    50111,
+    'retry',
+    'The tenant has no free slot for another call, and too many calls wait for one.',
+  ),
+  rate_limit: row('limit', 200, 50112, 'retry', 'The tenant began more calls than it may in a second.'),
+  budget_spent: row('limit', 200, 50113, 'retry', 'The tenant has used up what it may use in a day.'),
+  egress_limit: row('limit', 200, 50114, 'none', 'The call asked more of upstreams than one call may.'),
   run_limit: row('limit', 200, 50110, 'retry', 'A thread of the tenant ran without a pause for longer than allowed.'),
   depth_limit: row('limit', 200, 50106, 'none', 'Nested calls are deeper than allowed.'),
   fanout_limit: row('limit', 200, 50107, 'none', 'One call began more nested operations than allowed.'),
@@ -153,6 +163,8 @@ export interface Failure {
   readonly retryAfterMs?: number;
   /** The page to open: class credential. */
   readonly url?: string;
+  /** Name of the limit that was met: class limit. */
+  readonly limit?: string;
   /** What the author of a `ToolError` gave as its code and data. */
   readonly toolCode?: string;
   readonly data?: Json;

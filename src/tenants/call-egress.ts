@@ -2,29 +2,40 @@
 // Not responsible for recovery, leases or records of egress (`connections/egress-call`).
 // Invariant: a request that must not be repeated marks the call, and all that wait for it, before it leaves. Never rejects.
 import type { EgressAsk, EgressCall, EgressSettled } from '../connections/egress-call.ts';
-import { failure } from '../shared/errors.ts';
+import type { BodyStream } from '../hosts/pool.ts';
+import { type Failure, failure } from '../shared/errors.ts';
 import { subjectOf } from './call-records.ts';
 import { type Call, markUnsafe } from './call-tree.ts';
+import type { Usage } from './usage.ts';
+
+export interface EgressPorts {
+  readonly egress: EgressCall;
+  readonly usage: Pick<Usage, 'addEgress'>;
+}
 
 export async function sendFor(
   call: Call,
   slot: string,
   ask: EgressAsk,
   body: Uint8Array,
-  egress: EgressCall,
+  { egress, usage }: EgressPorts,
 ): Promise<EgressSettled> {
   const { root, spec } = call;
   const connection = root.tenant.config.connections.get(slot);
   if (connection === undefined || root.toolset.egress === undefined) return { ok: false, failure: failure('connection_unknown') };
+  const refusal = root.spendEgress(body.length);
+  if (refusal !== undefined) return { ok: false, failure: refusal };
   const { tenant: _tenant, id: _id, ...subject } = subjectOf(call);
+  const { upstreamBytes } = root.tenant.config.limits;
+  const left = root.egressBytesLeft;
   const scopes = spec.binding === undefined ? spec.connections?.[slot]?.scopes : spec.binding.scopesNeeded;
-  return egress({
+  const settled = await egress({
     tenant: root.tenant.id,
     pool: root.toolset.egress,
     connection,
     ask,
     body,
-    upstreamBytes: root.tenant.config.limits.upstreamBytes,
+    upstreamBytes: Math.min(upstreamBytes, Math.max(1, left)),
     subject: { ...subject, parent: call.id },
     traceparent: root.caller.traceparent,
     tracestate: root.caller.tracestate,
@@ -35,4 +46,31 @@ export async function sendFor(
     signal: root.signal,
     onUnsafeSent: () => markUnsafe(call),
   });
+  const count = (bytes: number): void => {
+    root.received(bytes);
+    usage.addEgress(root.tenant.id, bytes);
+  };
+  usage.addEgress(root.tenant.id, body.length);
+  if (!settled.ok) return settled.failure.code === 'result_too_large' ? tooLarge(settled.failure, left < upstreamBytes) : settled;
+  if (settled.body instanceof Uint8Array) count(settled.body.length);
+  return settled.body === undefined || settled.body instanceof Uint8Array
+    ? settled
+    : { ...settled, body: counted(settled.body, count) };
+}
+
+function tooLarge(of: Failure, byCall: boolean): EgressSettled {
+  return { ok: false, failure: { ...of, limit: byCall ? 'egressBytesPerCall' : 'upstreamBytes' } };
+}
+
+/** The same body, each of its parts counted when it has come. */
+function counted(body: BodyStream, count: (bytes: number) => void): BodyStream {
+  return {
+    async *[Symbol.asyncIterator]() {
+      for await (const part of body) {
+        count(part.length);
+        yield part;
+      }
+    },
+    cancel: () => body.cancel(),
+  };
 }

@@ -70,7 +70,7 @@ export function outcomeRecord(
   if (outcome.status !== 'error') {
     return { ...common, outcome: outcome.status, ...(resultBytes === undefined ? {} : { resultBytes }) };
   }
-  const { code, path, toolCode } = outcome.failure;
-  const reason = toolCode ?? path;
+  const { code, limit, path, toolCode } = outcome.failure;
+  const reason = toolCode ?? path ?? limit;
   return { ...common, outcome: FAILURES[code].class, code, ...(reason === undefined ? {} : { reason }) };
 }

@@ -7,8 +7,9 @@ import type { OperationKind } from '../boundary/operation.ts';
 import type { ActiveCall } from '../hosts/pool.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import type { Asking, Caller } from '../mcp/ports.ts';
+import { type Failure, failure } from '../shared/errors.ts';
 import { newCorrelationId } from '../shared/ids.ts';
-import type { Slot } from './admission.ts';
+import type { Slot } from './admission/admission.ts';
 import type { Rounds } from './asking/rounds.ts';
 import type { Runnable, Tenant, Toolset } from './tenant.ts';
 
@@ -51,6 +52,8 @@ export class Root {
   #stopped: CancelReason | undefined;
   #answered = false;
   #operations = 0;
+  #egressCalls = 0;
+  #egressBytes = 0;
   #deadlineTimer: NodeJS.Timeout;
   #abort: AbortController | undefined;
 
@@ -83,6 +86,22 @@ export class Root {
   spend(): boolean {
     this.#operations += 1;
     return this.#operations <= this.tenant.config.limits.operationsPerCall;
+  }
+
+  /** Counts a request to an upstream; the failure where one of the limits on them is used up. */
+  spendEgress(bytes: number): Failure | undefined {
+    const { egressCallsPerCall, egressBytesPerCall } = this.tenant.config.limits;
+    this.#egressCalls += 1;
+    this.#egressBytes += bytes;
+    if (this.#egressCalls > egressCallsPerCall) return egressLimit('egressCallsPerCall', egressCallsPerCall);
+    return this.#egressBytes > egressBytesPerCall ? egressLimit('egressBytesPerCall', egressBytesPerCall) : undefined;
+  }
+  /** Bytes that upstreams may still send. */
+  get egressBytesLeft(): number {
+    return this.tenant.config.limits.egressBytesPerCall - this.#egressBytes;
+  }
+  received(bytes: number): void {
+    this.#egressBytes += bytes;
   }
 
   get stopped(): CancelReason | undefined {
@@ -159,6 +178,10 @@ export class Root {
   #releaseWhenDone(): void {
     if (this.#answered && this.#live.size === 0) this.#slot.release();
   }
+}
+
+function egressLimit(limit: string, value: number): Failure {
+  return failure('egress_limit', { message: `The call has reached its limit ${limit} (${value}).`, limit });
 }
 
 /** Marks the call and all that wait for it: a lost worker above it can no longer be called "nothing happened". */

@@ -3,35 +3,38 @@
 // Invariant: nothing runs without a durable request record; every call settles exactly once, with a coded outcome.
 import type { AuditLog } from '../audit/record.ts';
 import { mayUse } from '../auth/policy.ts';
-import type { FetchRequest, Notice } from '../boundary/host-request.ts';
+import type { FetchRequest } from '../boundary/host-request.ts';
 import type { LoadedBinding } from '../boundary/binding.ts';
 import type { Credentials } from '../connections/credentials.ts';
 import type { EgressCall } from '../connections/egress-call.ts';
+import type { CallOutcome } from '../boundary/outcome.ts';
 import type { BodyStream } from '../hosts/pool.ts';
 import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
 import { afterEffect, connectLinks } from '../shared/connect-links.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
+import type { Limits } from '../shared/limits.ts';
 import type { StateSeal, ValueStore } from '../vault/stores.ts';
-import type { Admission } from './admission.ts';
+import { Entry, type EntryPorts } from './admission/entry.ts';
 import { myConnections } from './builtins/my-connections.ts';
 import { readRounds, Rounds, type RoundsBefore } from './asking/rounds.ts';
 import type { AuthorLog } from './author-log.ts';
 import { sendFor } from './call-egress.ts';
 import { outcomeRecord, requestRecord, subjectOf } from './call-records.ts';
+import { lineContext, Notices } from './call-notices.ts';
 import { type Call, isCycle, objectsOnly, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
 import { createConnectionGate, needsConnections } from './connection-gate.ts';
 import { findOperation } from './find-operation.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
 import { judge, withoutRecord } from './judge.ts';
+import { nameLimit } from './name-limit.ts';
 import type { Runnable, TenantRegistry, Toolset } from './tenant.ts';
 import type { ToolsetUsers } from './toolset-users.ts';
 import { toolsetView } from './toolset-view.ts';
 
-export interface DispatchPorts {
+export interface DispatchPorts extends EntryPorts {
   readonly registry: TenantRegistry;
-  readonly admission: Admission;
   readonly users: ToolsetUsers;
   readonly audit: AuditLog;
   readonly values: ValueStore;
@@ -51,9 +54,6 @@ export interface Dispatch extends McpBackend {
   /** Stops what still runs; its callers are told that the server is going down. */
   stopAll(): void;
 }
-
-/** Progress notifications and resource updates passed on per call; a tool that floods is heard up to here. */
-const NOTICES_PER_CALL = 1000;
 
 /** The slot stays taken while a large result is on its way to a slow client; the deadline of the call bounds that way too. */
 function heldUntilRead(body: BodyStream, root: Root, done: () => void): BodyStream {
@@ -78,12 +78,19 @@ function heldUntilRead(body: BodyStream, root: Root, done: () => void): BodyStre
   };
 }
 
+/** Of a call, from its beginning on, milliseconds. */
+function deadlineMs({ timeoutMs }: Runnable, { callDeadlineMs }: Limits): number {
+  return Math.min(timeoutMs ?? callDeadlineMs, callDeadlineMs);
+}
+
 function failed(reason: Failure): OperationResult {
   return { outcome: { status: 'error', failure: reason } };
 }
 
 export function createDispatch(ports: DispatchPorts): Dispatch {
-  const { registry, admission, users, audit, log } = ports;
+  const { registry, users, audit, log, counts } = ports;
+  const entry = new Entry(ports);
+  const notices = new Notices(ports);
   const roots = new Set<Root>();
   const gate = createConnectionGate(ports);
 
@@ -98,6 +105,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (args.length > argumentsBytes) {
       return failure('arguments_too_large', {
         message: `The arguments have ${args.length} bytes; the limit argumentsBytes is ${argumentsBytes}.`,
+        limit: 'argumentsBytes',
       });
     }
     const slots = spec.binding === undefined ? Object.keys(spec.connections ?? {}) : [spec.binding.connection];
@@ -116,25 +124,21 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (isFailure(spec)) return failed(spec);
     if (tenant === undefined || toolset === undefined) return failed(failure('tool_unknown'));
     const { connections, limits } = tenant.config;
+    const begun = performance.now();
     const unready = ready(spec, toolset, connections, inbound.args, limits.argumentsBytes);
-    if (unready !== undefined) return failed(unready);
+    if (unready !== undefined) return failed(entry.refuse(unready, inbound, tenant, spec));
     const before = readRounds(ports.states, inbound, toolset.hash);
     if (before !== undefined && isFailure(before)) return failed(before);
     if (before?.connect !== undefined || needsConnections(spec, connections)) {
       const unconnected = await gate.check(inbound, tenant, spec, before);
       if (unconnected !== undefined) return unconnected;
     }
-    const slot = admission.admit(tenant.id, limits.concurrentCalls);
+    const patienceMs = deadlineMs(spec, limits);
+    const granted = entry.slot(inbound, tenant, spec, patienceMs);
+    const slot = granted instanceof Promise ? await granted : granted;
     if (isFailure(slot)) return failed(slot);
 
-    const root = new Root(
-      caller,
-      tenant,
-      toolset,
-      slot,
-      Math.min(spec.timeoutMs ?? limits.callDeadlineMs, limits.callDeadlineMs),
-      inbound.asking,
-    );
+    const root = new Root(caller, tenant, toolset, slot, patienceMs - (performance.now() - begun), inbound.asking);
     if (before !== undefined) root.rounds = new Rounds(root, before);
     const cancel = (): void => root.stop('cancelled');
     inbound.signal.addEventListener('abort', cancel, { once: true });
@@ -186,7 +190,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     }
     const ended = await performed(call, args, progress);
     const facts = { changed: call.unsafeSent || call.wrote, repeatable: call.spec.repeatable };
-    const outcome = judge(ended.outcome, facts);
+    const outcome = nameLimit(judge(ended.outcome, facts), call);
+    count(call, outcome);
     if (outcome.status === 'error') tellAuthor(call, outcome.failure);
     try {
       await audit.append(outcomeRecord(call, subject, outcome, ended.body instanceof Uint8Array ? ended.body.length : undefined));
@@ -196,6 +201,12 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     }
     if (outcome.status === 'error') return failed(withoutDetail(outcome.failure));
     return ended.body === undefined ? { outcome } : { outcome, body: ended.body };
+  }
+
+  function count({ root }: Call, outcome: CallOutcome): void {
+    const { id } = root.tenant;
+    counts.called(id, outcome.status === 'error' ? FAILURES[outcome.failure.code].class : outcome.status);
+    if (outcome.status === 'error' && outcome.failure.limit !== undefined) counts.limited(id, outcome.failure.limit);
   }
 
   /** What cannot be foreseen (no process, no disk) ends a call too: its slot, its records and its caller depend on an end. */
@@ -220,42 +231,9 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   }
 
   function runPorts(progress: OperationCall['progress']): RunPorts {
-    let last = Number.NEGATIVE_INFINITY;
-    let count = 0;
-    // The thread counts too, but it is the tenant's.
-    let lines = 0;
-    let updates = 0;
     return {
       answer: (call, ask, body) => answerHostRequest({ audit, values: ports.values, fetch, nested }, call, ask, body),
-      notice: (call, notice: Notice) => {
-        const { caller, tenant } = call.root;
-        switch (notice.kind) {
-          case 'log': {
-            lines += 1;
-            // One more than the limit: the thread's word that the rest is dropped.
-            if (lines > tenant.config.limits.logLinesPerCall + 1) break;
-            const { kind: _kind, console, ...line } = notice;
-            log.write(tenant.id, { ...line, ...contextOf(call) });
-            if (console !== true) caller.log?.({ ...line, logger: call.spec.name });
-            break;
-          }
-          case 'resource_updated':
-            updates += 1;
-            if (updates <= NOTICES_PER_CALL) ports.resourceUpdated(tenant.id, notice.uri);
-            break;
-          case 'progress': {
-            // MCP: the value MUST increase with each notification of one token.
-            if (progress === undefined || notice.progress <= last || count >= NOTICES_PER_CALL) break;
-            last = notice.progress;
-            count += 1;
-            const { kind: _kind, ...update } = notice;
-            progress(update);
-            break;
-          }
-          default:
-            notice satisfies never;
-        }
-      },
+      notice: notices.of(progress),
     };
   }
 
@@ -268,7 +246,10 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       return refused(failure('call_cycle', { message: `The tool "${spec.name}" called itself through other tools.` }));
     if (parent.depth >= limits.nestingDepth) {
       return refused(
-        failure('depth_limit', { message: `The call has reached its limit nestingDepth (${limits.nestingDepth}).` }),
+        failure('depth_limit', {
+          message: `The call has reached its limit nestingDepth (${limits.nestingDepth}).`,
+          limit: 'nestingDepth',
+        }),
       );
     }
     const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
@@ -291,14 +272,14 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (!Object.hasOwn(call.spec.connections ?? {}, ask.connection)) {
       return refused(failure('connection_unknown', { message: `The tool does not declare the connection "${ask.connection}".` }));
     }
-    const sent = await sendFor(call, ask.connection, { kind: 'fetch', request: ask }, body, ports.egress);
+    const sent = await sendFor(call, ask.connection, { kind: 'fetch', request: ask }, body, ports);
     if (!sent.ok) return refused(withoutDetail(sent.failure));
     return { reply: { status: 'ok', http: sent.http }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }
 
   async function runBinding(call: Call, binding: LoadedBinding, args: Uint8Array): Promise<Ended> {
     const ask = { kind: 'binding', tool: call.spec.name, binding, objectsOnly: objectsOnly(call) } as const;
-    const sent = await sendFor(call, binding.connection, ask, args, ports.egress);
+    const sent = await sendFor(call, binding.connection, ask, args, ports);
     if (!sent.ok) return { outcome: { status: 'error', failure: sent.failure } };
     return { outcome: { status: 'ok' }, ...(sent.body === undefined ? {} : { body: sent.body }) };
   }
@@ -309,15 +290,10 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     log.write(tenant.id, {
       level: FAILURES[reason.code].class === 'input' ? 'warn' : 'error',
       message: publicText(reason),
-      ...contextOf(call),
+      ...lineContext(call),
       saw: reason.code,
       ...(reason.detail === undefined ? {} : { stack: mapped(tenant.id, reason.detail) }),
     });
-  }
-
-  function contextOf({ depth, root: { caller }, spec }: Call) {
-    const { correlation, principal, traceparent } = caller;
-    return { tool: spec.name, call: correlation, subject: principal.subject, depth, trace: traceparent };
   }
 
   /** A map that cannot be read costs the author a position, never the caller an answer. */

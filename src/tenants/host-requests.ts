@@ -29,7 +29,12 @@ export function answerHostRequest(ports: HostRequestPorts, call: Call, ask: Host
   if (!call.root.spend()) {
     const limit = call.root.tenant.config.limits.operationsPerCall;
     return Promise.resolve(
-      refused(failure('fanout_limit', { message: `The call has reached its limit operationsPerCall (${limit}).` })),
+      refused(
+        failure('fanout_limit', {
+          message: `The call has reached its limit operationsPerCall (${limit}).`,
+          limit: 'operationsPerCall',
+        }),
+      ),
     );
   }
   if (rounds === undefined) return perform(ports, call, ask, body, '');
@@ -85,7 +90,10 @@ async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, 
   const { storeBytes } = tenant.config.limits;
   if (!ports.values.set(tenant.id, subject, ask.key, value, expiresAt, storeBytes)) {
     return refused(
-      failure('store_quota', { message: `The store of the tenant has reached its limit storeBytes (${storeBytes}).` }),
+      failure('store_quota', {
+        message: `The store of the tenant has reached its limit storeBytes (${storeBytes}).`,
+        limit: 'storeBytes',
+      }),
     );
   }
   return { reply: { status: 'ok' } };

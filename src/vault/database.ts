@@ -61,6 +61,11 @@ const MIGRATIONS: readonly string[] = [
      sealed BLOB NOT NULL, expires_at INTEGER NOT NULL, UNIQUE (tenant, place)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX connect_flows_by_expiry ON connect_flows (expires_at);`,
+  `CREATE TABLE usage_days (
+     tenant TEXT NOT NULL, day TEXT NOT NULL, calls INTEGER NOT NULL, cpu_us INTEGER NOT NULL, egress_bytes INTEGER NOT NULL,
+     PRIMARY KEY (tenant, day)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX usage_days_by_day ON usage_days (day);`,
 ];
 
 export function databasePath(dataDir: string): string {

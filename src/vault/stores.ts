@@ -43,6 +43,20 @@ export interface ValueStore {
   delete(tenant: string, subject: string | undefined, key: string): void;
 }
 
+/** What a tenant has used in a day. */
+export interface DayUsage {
+  readonly calls: number;
+  /** Microseconds. */
+  readonly cpuUs: number;
+  readonly egressBytes: number;
+}
+export interface UsageStore {
+  /** `day`: YYYY-MM-DD, UTC. */
+  of(tenant: string, day: string): DayUsage;
+  /** Adds to what is stored. Throws where it cannot be written now. */
+  add(day: string, used: ReadonlyMap<string, DayUsage>): void;
+}
+
 /** A secret that an operator set: an API key, a password, a client secret. `owner`: a tenant, or `SERVER_OWNER`. */
 export interface StoredSecret {
   readonly value: string;

@@ -18,10 +18,12 @@ import type {
   SecretStore,
   StateSeal,
   TokenStore,
+  UsageStore,
   ValueStore,
 } from './stores.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import { SqliteTokenStore } from './token-store.ts';
+import { SqliteUsageStore } from './usage-store.ts';
 import { SqliteValueStore } from './value-store.ts';
 
 export interface VaultOptions {
@@ -42,6 +44,7 @@ export interface Vault {
   readonly refreshLocks: RefreshLocks;
   readonly rejections: RejectionStore;
   readonly flows: FlowStore;
+  readonly usage: UsageStore;
   readonly states: StateSeal;
   /** Destroys the tenant's key and all that it has here. What copies and backups still hold of its values cannot be opened. */
   shredTenant(tenant: string): void;
@@ -59,6 +62,7 @@ const TENANT_TABLES = [
   'refresh_locks',
   'rejections',
   'connect_flows',
+  'usage_days',
 ];
 
 /** Throws a `VaultError`. */
@@ -81,6 +85,7 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
       grants,
       refreshLocks: new SqliteRefreshLocks(db, keys, now),
       rejections,
+      usage: new SqliteUsageStore(db),
       flows: new SqliteFlowStore(db, keys, now),
       states: createStateSeal(masterKey),
       shredTenant(tenant) {

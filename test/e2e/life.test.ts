@@ -117,7 +117,7 @@ t.test('a caller who goes away cancels the call, its egress included', async (t)
   const connections = { api: { type: 'none', origins: [api.origin] } };
   const served = await serve(t, {
     server: { egress: { privateOrigins: [api.origin] } },
-    tenants: { acme: { tenant: { connections, limits: { concurrentCalls: 1 } }, tools: { 'f.ts': FETCHES } } },
+    tenants: { acme: { tenant: { connections, limits: { concurrentCalls: 1, queueLength: 0 } }, tools: { 'f.ts': FETCHES } } },
   });
   const abort = new AbortController();
   const { body, headers } = modern('tools/call', { name: 'wait', arguments: {} });

@@ -293,7 +293,7 @@ export default defineToolset({
 `;
 
 t.test('the limits of tools are those of all', async (t) => {
-  const limits = { argumentsBytes: 1024, resultBytes: 4096, concurrentCalls: 1 };
+  const limits = { argumentsBytes: 1024, resultBytes: 4096, concurrentCalls: 1, queueLength: 0 };
   const served = await serve(t, { tenants: { acme: { tenant: { limits }, tools: { 'a.ts': LIMITED } } } });
   const ask = async (method: string, params: Record<string, unknown>): Promise<unknown> =>
     (await rpc(served.endpoint('acme'), served.token('acme'), method, params)).json;

@@ -70,8 +70,9 @@ export async function post(
   token: string | undefined,
   body: string | Uint8Array,
   headers: Headers = {},
+  signal?: AbortSignal,
 ): Promise<Reply> {
-  return read(await fetch(url, init(token, { body, headers })));
+  return read(await fetch(url, { ...init(token, { body, headers }), ...(signal === undefined ? {} : { signal }) }));
 }
 
 export async function read(response: Response): Promise<Reply> {

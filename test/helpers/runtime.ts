@@ -92,7 +92,7 @@ export async function serveFolder(t: Test, estate: string, port = 0): Promise<Se
     },
     async call(tenant, tool, args = {}, options = {}) {
       const { body, headers } = modern('tools/call', { name: tool, arguments: args });
-      const reply = await post(served.endpoint(tenant), options.token ?? served.token(tenant), body, headers);
+      const reply = await post(served.endpoint(tenant), options.token ?? served.token(tenant), body, headers, options.signal);
       const { result, error }: { result?: any; error?: any } = reply.json ?? {};
       return {
         status: reply.status,

@@ -48,7 +48,10 @@ export class HostPool {
       late: (detail) => this.#link.say({ t: 'pool_error', pool: id, detail }),
       failed: (detail) => this.#broken(failure('worker_lost', { detail })),
     });
-    this.#meter = new ThreadMeter(limits, this.#threads, { passed: (slot, limit) => slot.condemn(limit) });
+    this.#meter = new ThreadMeter(limits, this.#threads, {
+      passed: (slot, limit) => slot.condemn(limit),
+      used: (usage) => this.#link.say({ t: 'usage', pool: id, ...usage }),
+    });
   }
 
   /** Once in the life of a pool. */

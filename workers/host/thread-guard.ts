@@ -51,6 +51,7 @@ const aFailure = shape({
   reason: maybe(text(TEXT)),
   retryAfterMs: maybe(integer(0, DAY_MS)),
   url: maybe(text(TEXT)),
+  limit: maybe(text(64)),
   toolCode: maybe(text(128)),
   data: anything,
   detail: maybe(text(4 * TEXT)),

@@ -12,8 +12,20 @@ const MIB = 1_048_576;
 /** The main thread itself was held up for this long: what a thread did meanwhile says nothing about its runs. */
 const LATE_MS = 500;
 
+/** Ticks between two reports of what the threads use. */
+const REPORT_TICKS = 10;
+
+/** What the threads of the pool use. */
+export interface ThreadUsage {
+  /** CPU time since the last report, microseconds. */
+  readonly cpuUs: number;
+  readonly threads: number;
+  readonly heapBytes: number;
+}
+
 export interface MeterEvents {
   passed(slot: ThreadSlot, limit: Failure): void;
+  used(usage: ThreadUsage): void;
 }
 
 export class ThreadMeter {
@@ -22,6 +34,7 @@ export class ThreadMeter {
   readonly #events: MeterEvents;
   #timer: NodeJS.Timeout | undefined;
   #lastTick = 0;
+  #ticks = 0;
 
   constructor(limits: PoolLimits, pool: { readonly slots: Iterable<ThreadSlot> }, events: MeterEvents) {
     this.#limits = limits;
@@ -54,7 +67,29 @@ export class ThreadMeter {
       this.#memory(slot);
       this.#run(slot, now);
     }
+    this.#ticks += 1;
+    if (!busy || this.#ticks % REPORT_TICKS === 0) void this.#report();
     if (!busy) this.stop();
+  }
+
+  /** CPU time is only read now and then, so a thread that ends takes up to a fifth of a second of it into its grave. */
+  async #report(): Promise<void> {
+    let cpuUs = 0;
+    let threads = 0;
+    let heapBytes = 0;
+    for (const slot of this.#pool.slots) {
+      if (slot.state === 'gone') continue;
+      threads += 1;
+      try {
+        const { user, system } = await slot.worker.cpuUsage();
+        cpuUs += user + system - slot.cpuUs;
+        slot.cpuUs = user + system;
+      } catch {
+        // It ended meanwhile.
+      }
+      heapBytes += slot.heapBytes;
+    }
+    this.#events.used({ cpuUs: Math.max(0, cpuUs), threads, heapBytes });
   }
 
   #memory(slot: ThreadSlot): void {
@@ -63,6 +98,7 @@ export class ThreadMeter {
     slot.worker.getHeapStatistics().then(
       ({ used_heap_size: heap, external_memory: external }) => {
         slot.measured = false;
+        slot.heapBytes = heap;
         const { heapMb, offHeapMb } = this.#limits;
         if (heap > heapMb * MIB) this.#events.passed(slot, memoryLimit('heapMb', heapMb));
         else if (offHeapMb !== undefined && external > offHeapMb * MIB) {
@@ -87,11 +123,11 @@ export class ThreadMeter {
     const ranMs = now - slot.turnedAt;
     if (ranMs > runMs) {
       const message = `A thread of the tenant ran longer without a pause than its limit runMs (${runMs} ms) allows.`;
-      this.#events.passed(slot, failure('run_limit', { message }));
+      this.#events.passed(slot, failure('run_limit', { message, limit: 'runMs' }));
     } else if (ranMs > runMs / 2) slot.ask();
   }
 }
 
 export function memoryLimit(name: 'heapMb' | 'offHeapMb', mib: number): Failure {
-  return failure('heap_limit', { message: `A thread of the tenant has reached its limit ${name} (${mib} MiB).` });
+  return failure('heap_limit', { message: `A thread of the tenant has reached its limit ${name} (${mib} MiB).`, limit: name });
 }

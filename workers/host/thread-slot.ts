@@ -20,6 +20,9 @@ export class ThreadSlot {
   condemned: Failure | undefined;
   /** A measurement of its memory is under way. */
   measured = false;
+  /** As the meter saw them last: CPU time ever, microseconds, and bytes in its heap. */
+  cpuUs = 0;
+  heapBytes = 0;
   /** As the meter saw it last: milliseconds that its event loop was idle, ever. */
   idle = 0;
   /** When its event loop was last known to turn, milliseconds of the monotonic clock. */

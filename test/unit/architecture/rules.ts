@@ -48,6 +48,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
     ],
     side: 'supervisor',
   },
+  'src/metrics': { runs: LEAVES, side: 'supervisor' },
   'src/server': { runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/tenants', 'src/connections'], side: 'supervisor' },
   'src/runtime.ts': {
     runs: [
@@ -56,6 +57,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/vault',
       'src/audit',
       'src/hosts',
+      'src/metrics',
       'src/mcp',
       'src/auth',
       'src/connections',
@@ -124,6 +126,7 @@ export const CONTRACTS: readonly string[] = [
 /** Packages (exact, or a scope with `/*`) and built-ins that only the named rooms may import. */
 export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   piscina: ['workers'],
+  'prom-client': ['src/metrics'],
   // egress; and the CLI as a client of a running server
   undici: ['workers', 'src/shared/net', 'src/commands/mcp-client.ts'],
   // and one instance per OAuth application that never listens
