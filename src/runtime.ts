@@ -122,6 +122,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     spares: server.spares,
     spareCordon: DEFAULT_CORDON,
     osWall,
+    net: server.net,
     onPool: (report) => {
       log.debug({ pool: report }, `pool ${report.event}`);
       if (report.event !== 'opened' && report.event !== 'late_error') counts.asleep(report.tenant, report.kind);
@@ -152,7 +153,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
   });
   opened.add(() => registry.close());
 
-  const { privateOrigins } = server;
+  const { privateOrigins, net } = server;
   const { secrets, rejections, grants, refreshLocks, flows } = vault;
   const now = Date.now;
   const credentials = createCredentials({
@@ -162,6 +163,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     refreshLocks,
     audit,
     privateOrigins,
+    net,
     connectLink: (ask) => connectOffer({ flows, audit, now }, url, ask),
   });
   opened.add(() => credentials.close());
@@ -172,6 +174,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     secrets,
     audit,
     privateOrigins,
+    net,
     now,
     redirectUri: () => `${url}/connect/callback`,
     connectionOf(tenant, slot) {
@@ -202,7 +205,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
     resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
   });
-  const issuers = new GuardedFetch({ privateOrigins, timeoutMs: ISSUER_MS });
+  const issuers = new GuardedFetch({ privateOrigins, net, timeoutMs: ISSUER_MS });
   opened.add(() => issuers.close());
   const issuerMetadata = new AuthorizationServers(issuers, Date.now);
   const inbound = createInboundAuth({

@@ -15,15 +15,14 @@ import {
 } from '../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../src/shared/errors.ts';
 import { DeclaredTools } from './bindings/declared-tool.ts';
-import { Clients } from '../src/shared/net/clients.ts';
+import { createClients } from '../src/shared/net/net-settings.ts';
 import { LeaseBook } from './egress/lease.ts';
-import { createResolve } from '../src/shared/net/resolve.ts';
 import { type OrderRooms, runOrder } from './egress/run-order.ts';
 import { createSchemaCheck } from './schema-check.ts';
 
-const { limits } = workerData as ThreadData;
+const { limits, net } = workerData as ThreadData;
 const { port1: port, port2: hostPort } = new MessageChannel();
-const clients = new Clients(createResolve());
+const clients = createClients(net);
 const leases = new LeaseBook();
 const checkTools = createSchemaCheck(EgressToolsSchema);
 const running = new Map<number, AbortController>();

@@ -20,6 +20,7 @@ import type { HostReply, HostRequest, Notice } from './host-request.ts';
 import type { Operation } from './operation.ts';
 import type { CallOutcome } from './outcome.ts';
 import type { Failure } from '../shared/errors.ts';
+import type { NetSettings } from '../shared/net/net-settings.ts';
 
 export type PoolKind = 'tools' | 'egress';
 
@@ -29,6 +30,8 @@ export interface ThreadData {
   readonly limits: PoolLimits;
   /** See `HostStart`. */
   readonly modules?: string;
+  /** Egress. */
+  readonly net?: NetSettings;
 }
 
 /** First message of a thread, on `parentPort`, with `port` in the transfer list. */

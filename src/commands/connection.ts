@@ -142,7 +142,7 @@ function revoke(work: Work, slot: string, selects: Selector): Promise<number> {
       .filter(({ key, grant }) => key.slot === slot && selects({ id: grant.id, subject: key.owner?.subject }));
     if (chosen.length === 0) throw new UserError(`the connection ${slot} of ${tenant} has no such grant`);
     await withCommandAudit(config, async (audit) => {
-      const revocation = createRevocation({ ...vault, audit, privateOrigins: config.privateOrigins });
+      const revocation = createRevocation({ ...vault, audit, privateOrigins: config.privateOrigins, net: config.net });
       const ended: { grant: string; upstream: string }[] = [];
       try {
         for (const { key, grant } of chosen) {

@@ -1,6 +1,7 @@
 // The configuration after `compile`: validated, defaulted, frozen. What running parts read.
 // Not responsible for reading files or flags (`load`) or for their schemas (`schema`).
 // Invariant: deep-frozen; no secret in it, only names of secrets.
+import type { NetSettings } from '../shared/net/net-settings.ts';
 import type { Limits } from '../shared/limits.ts';
 import type { CompiledAuth, CompiledRates, CompiledRouting } from './compiled-auth.ts';
 
@@ -24,6 +25,7 @@ export interface CompiledServer {
   readonly audit: { readonly mode: 'strict' | 'grouped' | 'relaxed' };
   /** Origins that may resolve to private addresses, chosen by the operator. */
   readonly privateOrigins: readonly string[];
+  readonly net: NetSettings;
   readonly providers: CompiledProviders;
   /** Of tenants that say nothing of their own. */
   readonly auth: CompiledAuth;

@@ -14,6 +14,8 @@ import type { CompiledProvider, CompiledProviders, CompiledServer } from './comp
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
 import { type Checked, isLoopback, parseListen, parseOrigin, parsePublicUrl } from './origin.ts';
+import { parseNameServer, readCertificates } from './net.ts';
+import type { NetSettings } from '../shared/net/net-settings.ts';
 import { readInside } from './read-file.ts';
 import { type ServerOptions, ServerOptionsSchema } from './schema.ts';
 import { type Overrides, readOverrides, type ServerFlags } from './settings.ts';
@@ -75,6 +77,7 @@ class Compiler {
       given.publicUrl === undefined ? undefined : this.#take('publicUrl', parsePublicUrl(given.publicUrl, unsafe));
     const dataDir = resolve(this.#estate, given.dataDir ?? './.leasehold');
     const privateOrigins = this.#origins('/egress/privateOrigins', given.egress?.privateOrigins ?? []);
+    const net = this.#net(given.egress ?? {});
     const providers = this.#providers(given.providers ?? {});
     const auth = this.#compiled('/auth', compileAuth(given.auth ?? {}, { secrets: SERVER_OWNER, shared: true }));
     const routing = this.#compiled('/routing', compileRouting(given.routing ?? {}));
@@ -98,6 +101,7 @@ class Compiler {
       },
       audit: { mode: given.audit?.mode ?? 'grouped' },
       privateOrigins,
+      net,
       providers,
       auth: given.auth === undefined ? DEFAULT_AUTH : auth,
       routing,
@@ -114,6 +118,18 @@ class Compiler {
           : [],
     };
     return { value: deepFreeze(server), problems: [] };
+  }
+
+  #net({ proxy, ca, nameServers }: NonNullable<ServerOptions['egress']>): NetSettings {
+    const origin = proxy === undefined ? undefined : this.#take('/egress/proxy', parseOrigin(proxy));
+    const pem = ca === undefined ? undefined : this.#take('/egress/ca', readCertificates(resolve(this.#estate, ca)));
+    for (const [index, server] of (nameServers ?? []).entries())
+      this.#take(`/egress/nameServers/${index}`, parseNameServer(server));
+    return {
+      ...(origin === undefined ? {} : { proxy: origin }),
+      ...(pem === undefined ? {} : { ca: pem }),
+      ...(nameServers === undefined ? {} : { nameServers }),
+    };
   }
 
   #providers(given: NonNullable<ServerOptions['providers']>): CompiledProviders {

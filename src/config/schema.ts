@@ -51,6 +51,19 @@ export const ServerOptionsSchema = Type.Object(
               maxItems: 1000,
             }),
           ),
+          proxy: Type.Optional(
+            Type.String({ description: 'Origin of the HTTP proxy that all but private origins are reached through.' }),
+          ),
+          ca: Type.Optional(
+            Type.String({ minLength: 1, description: 'PEM file with further certificate authorities, relative to this file.' }),
+          ),
+          nameServers: Type.Optional(
+            Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+              minItems: 1,
+              maxItems: 8,
+              description: 'address or address:port. Default: those of the system.',
+            }),
+          ),
         },
         strict,
       ),

@@ -6,6 +6,7 @@ import type { Lease } from '../boundary/egress.ts';
 import type { CompiledConnection } from '../config/compiled.ts';
 import { type Failure, failure, isFailure } from '../shared/errors.ts';
 import { newCorrelationId } from '../shared/ids.ts';
+import type { NetSettings } from '../shared/net/net-settings.ts';
 import { VaultError } from '../vault/vault-error.ts';
 import type { GrantKey, GrantStore, RefreshLocks, RejectionStore, SecretStore } from '../vault/stores.ts';
 import type { CredentialAsk } from './credential-ask.ts';
@@ -51,6 +52,7 @@ export interface CredentialPorts {
   readonly audit: AuditLog;
   /** Origins that may be http and lead to private addresses, also for authorization servers. */
   readonly privateOrigins: readonly string[];
+  readonly net?: NetSettings;
   /** @default none: who must connect is told to ask the operator */
   readonly connectLink?: ConnectLink;
   /** Longest a dead process keeps others from renewing a grant. @default 60 s */
@@ -62,7 +64,7 @@ export interface CredentialPorts {
 export function createCredentials(ports: CredentialPorts): Credentials {
   const { secrets, audit, grants, privateOrigins, lockMs, connectLink = () => undefined, now = Date.now } = ports;
   const rejections = new Rejections(ports.rejections, now);
-  const guarded = new GuardedFetch({ privateOrigins });
+  const guarded = new GuardedFetch({ privateOrigins, net: ports.net });
   const endpoint = new TokenEndpoint(new AuthorizationServers(guarded, now), guarded, now);
   const renewal = new Renewal({
     grants,

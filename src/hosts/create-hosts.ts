@@ -4,6 +4,7 @@
 import process from 'node:process';
 import type { PoolLimits } from '../boundary/frames.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
+import type { NetSettings } from '../shared/net/net-settings.ts';
 import { DEFAULT_LIMITS, type Limits } from '../shared/limits.ts';
 import { Cordon, type HostReport } from './cordon.ts';
 import { HostedEgressPool } from './egress-pool.ts';
@@ -41,6 +42,8 @@ export interface HostsOptions {
   readonly heartbeat?: Heartbeat;
   /** Default: the Node that runs this process. */
   readonly node?: { readonly path: string; readonly major: number };
+  /** How egress hosts reach the outside. */
+  readonly net?: NetSettings;
   /** Walls of the operating system around each host. Default: none. */
   readonly osWall?: OsWall;
   /** For tests of the machinery: other entries. */
@@ -162,7 +165,8 @@ class HostProcesses implements Hosts {
     const key = `${kind} ${name}`;
     let cordon = this.#cordons.get(key);
     if (cordon === undefined) {
-      const { node, runDir, entries, osWall, heartbeat, spareCordon, spares, egressSpares, hostIdleMs, onHost } = this.#options;
+      const { node, runDir, entries, osWall, net, heartbeat, spareCordon, spares, egressSpares, hostIdleMs, onHost } =
+        this.#options;
       const mine = name === (spareCordon ?? SPARE_CORDON) && !this.#closed;
       cordon = new Cordon({
         cordon: name,
@@ -174,6 +178,7 @@ class HostProcesses implements Hosts {
           entries: entries ?? {},
           osWall: osWall ?? findOsWall('off'),
           rights,
+          net,
         },
         heartbeat: heartbeat ?? HEARTBEAT,
         spares: mine ? ((kind === 'tools' ? spares : egressSpares) ?? 0) : 0,

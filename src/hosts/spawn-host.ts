@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import type { HostStart } from '../boundary/host-start.ts';
+import type { NetSettings } from '../shared/net/net-settings.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
 import { type EntryOverride, findEntry } from './entry.ts';
 import type { OsWall } from './os-wall.ts';
@@ -24,6 +25,7 @@ export interface SpawnOptions {
   readonly runDir: string;
   readonly entries: EntryOverride;
   readonly osWall: OsWall;
+  readonly net?: NetSettings | undefined;
   /** Tools of one trusted tenant. */
   readonly rights?: NodeRights | undefined;
 }
@@ -56,6 +58,7 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
     kind,
     threadEntry: entry.threadEntry,
     threadExecArgv: permissions(kind, options, entry.threadReads),
+    ...(kind === 'egress' && options.net !== undefined ? { net: options.net } : {}),
     ...(options.rights === undefined ? {} : { modules: options.rights.modules }),
   };
   const args = [

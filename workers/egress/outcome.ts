@@ -84,6 +84,8 @@ export function outcomeOfWire({ sent, code, detail }: WireProblem, maxBytes: num
           failure: failure('egress_denied', { detail: 'the name leads to an address that is not allowed' }),
         };
       }
+      if (detail === 'PROXY_REFUSED')
+        return { status: 'denied', sent, failure: failure('egress_denied', { detail: 'the proxy does not let it through' }) };
       if (CERTIFICATE.test(detail) || MALFORMED.test(detail)) {
         return { status: 'upstream_error', sent, failure: failure('upstream_invalid', { detail }) };
       }

@@ -50,7 +50,13 @@ export class PoolThreads {
     this.#events = events;
     // With a thread per call, one is made ready while the others work.
     this.#wanted = limits.isolation === 'call' ? limits.threads + 1 : limits.threads;
-    const data: ThreadData = { kind: start.kind, limits, ...(start.modules === undefined ? {} : { modules: start.modules }) };
+    const { kind, modules, net } = start;
+    const data: ThreadData = {
+      kind,
+      limits,
+      ...(modules === undefined ? {} : { modules }),
+      ...(net === undefined ? {} : { net }),
+    };
     this.#pool = new Piscina({
       filename: start.threadEntry,
       name: 'run',

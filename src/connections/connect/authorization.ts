@@ -11,6 +11,7 @@ import {
   validateAuthResponse,
 } from 'oauth4webapi';
 import type { CompiledOAuth } from '../../config/compiled.ts';
+import type { NetSettings } from '../../shared/net/net-settings.ts';
 import { createResolve, type Resolve } from '../../shared/net/resolve.ts';
 import { AuthorizationServers } from '../oauth/authorization-servers.ts';
 import { GuardedFetch } from '../oauth/guarded-fetch.ts';
@@ -41,6 +42,7 @@ export type Exchanged = { readonly ok: true; readonly tokens: Tokens } | Refused
 
 export interface AuthorizationPorts {
   readonly privateOrigins: readonly string[];
+  readonly net?: NetSettings;
   /** The one redirect URI of this server. */
   readonly redirectUri: () => string;
   readonly resolve?: Resolve;
@@ -57,8 +59,9 @@ export class Authorization {
 
   constructor(ports: AuthorizationPorts) {
     this.#ports = ports;
-    this.#resolve = ports.resolve ?? createResolve();
-    this.#guarded = new GuardedFetch({ privateOrigins: ports.privateOrigins, resolve: this.#resolve });
+    this.#resolve =
+      ports.resolve ?? createResolve(ports.net?.nameServers === undefined ? {} : { servers: ports.net.nameServers });
+    this.#guarded = new GuardedFetch({ privateOrigins: ports.privateOrigins, net: ports.net, resolve: this.#resolve });
     this.#servers = new AuthorizationServers(this.#guarded, ports.now);
   }
 

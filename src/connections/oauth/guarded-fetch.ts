@@ -3,9 +3,10 @@
 // Invariant: https, or an origin that the operator allowed to be private; a private address needs that word, too; what
 // failed says whether the request can have left.
 import { decodeBody } from '../../shared/net/decode.ts';
-import { Clients } from '../../shared/net/clients.ts';
+import type { Clients } from '../../shared/net/clients.ts';
 import { exchange } from '../../shared/net/exchange.ts';
-import { createResolve, type Resolve } from '../../shared/net/resolve.ts';
+import { createClients, type NetSettings } from '../../shared/net/net-settings.ts';
+import type { Resolve } from '../../shared/net/resolve.ts';
 
 export const REQUEST_MS = 15_000;
 /** Largest metadata document or token answer. */
@@ -14,6 +15,8 @@ const BODY_BYTES = 262_144;
 export interface GuardedFetchOptions {
   /** Origins that may be http and lead to private addresses. */
   readonly privateOrigins: readonly string[];
+  readonly net?: NetSettings | undefined;
+  /** @default by the name servers of `net` */
   readonly resolve?: Resolve;
   readonly timeoutMs?: number;
 }
@@ -47,7 +50,7 @@ export class GuardedFetch {
 
   constructor(options: GuardedFetchOptions) {
     this.#options = options;
-    this.#clients = new Clients(options.resolve ?? createResolve());
+    this.#clients = createClients(options.net, options.resolve);
   }
 
   /** Rejects with `NoAnswer`. */

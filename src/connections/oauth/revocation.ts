@@ -9,6 +9,7 @@ import { newCorrelationId } from '../../shared/ids.ts';
 import type { GrantKey, GrantStore, RefreshLocks, RejectionStore, SecretStore, StoredGrant } from '../../vault/stores.ts';
 import { AuthorizationServers } from './authorization-servers.ts';
 import { grantBinding } from './grant-facts.ts';
+import type { NetSettings } from '../../shared/net/net-settings.ts';
 import { GuardedFetch } from './guarded-fetch.ts';
 import { whenFree } from './renewal.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
@@ -22,6 +23,7 @@ export interface RevocationPorts {
   readonly rejections: RejectionStore;
   readonly secrets: Pick<SecretStore, 'get'>;
   readonly audit: AuditLog;
+  readonly net?: NetSettings;
   readonly privateOrigins: readonly string[];
   /** Epoch milliseconds. */
   readonly now?: () => number;
@@ -42,7 +44,7 @@ export interface Revocation {
 export function createRevocation(ports: RevocationPorts): Revocation {
   const { grants, refreshLocks, rejections, secrets, audit, privateOrigins, now = Date.now } = ports;
   const holder = newCorrelationId();
-  const guarded = new GuardedFetch({ privateOrigins });
+  const guarded = new GuardedFetch({ privateOrigins, net: ports.net });
   const endpoint = new TokenEndpoint(new AuthorizationServers(guarded, now), guarded, now);
 
   async function lock(key: GrantKey): Promise<number> {

@@ -1,9 +1,8 @@
 // Connections to the outside, one undici pool per origin, kept alive between requests.
 // Not responsible for what is sent over them (`exchange`).
 // Invariant: never shared between tenants (one object per egress thread, one for authorization servers); a connection made with leave to go private is never used without.
-import type { ConnectionOptions } from 'node:tls';
 import type { Dispatcher, Pool as UndiciPool } from 'undici';
-import { guardedConnector } from './connect.ts';
+import { type ConnectSettings, guardedConnector } from './connect.ts';
 import type { Resolve } from './resolve.ts';
 import { Pool } from './undici-parts.ts';
 
@@ -14,11 +13,11 @@ const HEADER_BYTES = 32_768;
 export class Clients {
   #pools = new Map<string, UndiciPool>();
   #resolve: Resolve;
-  #tls: Pick<ConnectionOptions, 'ca'> | undefined;
+  #settings: ConnectSettings;
 
-  constructor(resolve: Resolve, tls?: Pick<ConnectionOptions, 'ca'>) {
+  constructor(resolve: Resolve, settings: ConnectSettings = {}) {
     this.#resolve = resolve;
-    this.#tls = tls;
+    this.#settings = settings;
   }
 
   /** @param origin as `URL.origin` gives it, already allowed by the policy. */
@@ -27,7 +26,7 @@ export class Clients {
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     const pool = new Pool(origin, {
-      connect: guardedConnector({ resolve: this.#resolve, allowPrivate, ...(this.#tls === undefined ? {} : { tls: this.#tls }) }),
+      connect: guardedConnector({ ...this.#settings, resolve: this.#resolve, allowPrivate }),
       connections: CONNECTIONS,
       pipelining: 1,
       maxHeaderSize: HEADER_BYTES,
