@@ -7,6 +7,7 @@ import type { CompiledConnection, CompiledOAuth, OAuth2Connection } from '../../
 import { PRESETS } from '../../src/config/provider-presets.ts';
 import { AuthorizationServers } from '../../src/connections/oauth/authorization-servers.ts';
 import { connectGrant } from '../../src/connections/oauth/connect-grant.ts';
+import { AuditUnavailable } from '../../src/audit/unavailable.ts';
 import { connectionProblems } from '../../src/connections/connection-states.ts';
 import { freshness, lackingScopes, newGrant } from '../../src/connections/oauth/grant-facts.ts';
 import { GuardedFetch, NoAnswer } from '../../src/connections/oauth/guarded-fetch.ts';
@@ -444,4 +445,18 @@ t.test('endpoints without the one that a browser is sent to are a problem, where
   const clients = { grant: 'client_credentials' as const };
   t.strictSame(problems(oauthConnection('https://as.example', { endpoints: { token } }, clients)), []);
   t.end();
+});
+
+t.test('a link that cannot be put on record is no link', async (t) => {
+  const cases = [
+    [new AuditUnavailable('disk full'), 'audit_unavailable'],
+    [new Error('a secret of the store'), 'internal_error'],
+  ] as const;
+  for (const [cause, code] of cases) {
+    const s = await oauthScene(t, file, {}, {}, { connectLink: () => Promise.reject(cause) });
+    const { tenant, connection } = { tenant: 'acme', connection: s.connection };
+    const subject = { issuer: 'leasehold', subject: 'ada', correlation: 'C' };
+    t.match(await s.credentials.ready({ tenant, connection, subject, scopes: [] }), { code });
+    t.equal(await s.call(), code, 'on the way, too');
+  }
 });

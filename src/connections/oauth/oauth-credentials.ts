@@ -1,9 +1,10 @@
 // The access token of a request: found, renewed when it must be, or a failure that says what to do.
 // Not responsible for the renewal itself (`renewal`) or for how people connect (the connect flow, behind `connectLink`).
 // Invariant: a caller's deadline ends his wait, not the renewal; a token that was refused is renewed once, not in a storm.
+import { AuditUnavailable } from '../../audit/unavailable.ts';
 import type { OAuth2Connection } from '../../config/compiled.ts';
 import { withLinks } from '../../shared/connect-links.ts';
-import { type Failure, failure } from '../../shared/errors.ts';
+import { type Failure, failure, isFailure } from '../../shared/errors.ts';
 import type { GrantKey, GrantStore, RejectionStore, SecretStore, StoredGrant } from '../../vault/stores.ts';
 import type { ConnectAsk, ConnectOffer } from '../connect/connect-link.ts';
 import type { CredentialAsk } from '../credential-ask.ts';
@@ -146,10 +147,20 @@ export class OAuthCredentials {
       ...(client === undefined ? {} : { client }),
     };
     const all = [...new Set([...oauth.scopes, ...(grant?.requested ?? []), ...scopes])];
-    const offer = await this.#ports.connectLink({ key, connection, scopes: all, asker });
+    const offer = await this.#offer({ key, connection, scopes: all, asker });
+    if (offer !== undefined && isFailure(offer)) return offer;
     const message = `The connection "${slot}" needs your ${oauth.title} account${again}.`;
     const missing = failure('not_connected', { message, detail: why });
     return offer === undefined ? missing : withLinks(missing, [{ ...offer, tenant, connection: slot, service: oauth.title }]);
+  }
+
+  async #offer(ask: ConnectAsk): Promise<ConnectOffer | Failure | undefined> {
+    try {
+      return await this.#ports.connectLink(ask);
+    } catch (cause) {
+      if (cause instanceof AuditUnavailable) return failure('audit_unavailable');
+      return failure('internal_error', { detail: cause instanceof Error ? `${cause.name} while making a link` : 'link' });
+    }
   }
 
   /** A grant of another authorization server or client is none: its tokens must not go where this connection goes. */
