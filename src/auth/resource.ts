@@ -49,7 +49,8 @@ export class Resources {
     if (inPath !== undefined && isTenantId(inPath) && this.#routing.path && uri === this.at('path', inPath)) return inPath;
     const { host } = this.#routing;
     const name = host === undefined ? undefined : URL.parse(uri)?.hostname;
-    const inHost = host === undefined || name === undefined ? undefined : tenantInHost(name, host);
+    if (host === undefined || name === undefined || name === new URL(this.#base).hostname) return undefined;
+    const inHost = tenantInHost(name, host);
     return inHost !== undefined && isTenantId(inHost) && uri === this.at('host', inHost) ? inHost : undefined;
   }
 

@@ -55,7 +55,7 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   const { denials, exchanges, options, protocol, stallMs } = ports;
   const { routing } = options.config;
   const subjects = new SubjectGate();
-  const reader = new NameReader(routing, options.tenantHint);
+  const reader = new NameReader(options.config, options.tenantHint);
 
   /** Runs before the body is read. */
   function admit(request: McpRequest, reply: FastifyReply, next: () => void): void {

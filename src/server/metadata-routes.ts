@@ -14,7 +14,7 @@ const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 export function metadataRoutes(app: FastifyInstance, options: HttpServerOptions): void {
   const { routing, publicUrl } = options.config;
-  const reader = new NameReader(routing, () => undefined);
+  const reader = new NameReader(options.config, () => undefined);
 
   function answer(request: FastifyRequest, reply: FastifyReply): void {
     const where = asked(request);

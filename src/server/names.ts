@@ -4,6 +4,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Where } from '../auth/discovery.ts';
 import { tenantInHost } from '../auth/resource.ts';
+import type { CompiledServer } from '../config/compiled.ts';
 import type { CompiledRouting } from '../config/compiled-auth.ts';
 import { candidate, type Named } from '../tenants/resolve.ts';
 
@@ -24,10 +25,16 @@ export interface Read {
 export class NameReader {
   readonly #routing: CompiledRouting;
   readonly #hint: (authorization: string | undefined) => string | undefined;
+  /** That of the server itself names nobody, also where a tenant could be called so. */
+  readonly #ownName: string | undefined;
 
-  constructor(routing: CompiledRouting, hint: (authorization: string | undefined) => string | undefined) {
+  constructor(
+    { routing, publicUrl }: Pick<CompiledServer, 'routing' | 'publicUrl'>,
+    hint: (authorization: string | undefined) => string | undefined,
+  ) {
     this.#routing = routing;
     this.#hint = hint;
+    this.#ownName = publicUrl === undefined ? undefined : new URL(publicUrl).hostname;
   }
 
   read({ params, raw }: FastifyRequest): Read {
@@ -44,7 +51,9 @@ export class NameReader {
   /** The tenant that a Host header names. */
   host(value: string | undefined): string | undefined {
     const { host } = this.#routing;
-    return host === undefined || value === undefined ? undefined : tenantInHost(value.replace(/:\d+$/, ''), host);
+    const name = host === undefined ? undefined : value?.replace(/:\d+$/, '');
+    if (host === undefined || name === undefined || name.toLowerCase() === this.#ownName) return undefined;
+    return tenantInHost(name, host);
   }
 
   #header(headers: FastifyRequest['raw']['headers']): string | undefined {

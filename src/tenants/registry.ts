@@ -192,6 +192,11 @@ class Tenants implements Registry {
         this.#retire(before.toolset);
         return this.#tell(id, began);
       }
+      // Who may call follows the file, also where the tools that serve are older: whoever was taken out stays out.
+      if (before !== undefined && !isDeepStrictEqual(before.config.auth, config.value.auth)) {
+        this.#set({ ...before, config: { ...before.config, auth: config.value.auth }, problems });
+        return this.#tell(id, began);
+      }
       return this.#keep(before ?? { id, config: config.value, toolset: undefined, problems }, problems, began);
     }
     if (loaded.toolset.hash !== before?.toolset?.hash && !loaded.cached && !(await this.#audited(id, loaded.toolset))) {

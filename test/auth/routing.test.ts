@@ -32,7 +32,7 @@ async function ask(
   { path, host, header, token }: Names,
   more: { method?: string; url?: string } = {},
 ): Promise<Answered> {
-  const { port } = new URL(served.runtime.url);
+  const { port } = served.runtime;
   const { body, headers } = modern('tools/call', { name: 'whoami', arguments: {} });
   const sent = httpRequest({
     host: '127.0.0.1',
@@ -209,6 +209,37 @@ await t.test('metadata and challenges of each form', async (t) => {
       );
     }
   }
+});
+
+await t.test('the host name of the server itself names nobody', async (t) => {
+  const issuer = await startForeignIssuer(t);
+  const served = await serve(t, {
+    server: {
+      publicUrl: 'https://mcp.example.test/base',
+      routing: ALL,
+      auth: { issuers: [{ issuer: issuer.origin, claims: { tenant: 'tid' } }] },
+      egress: { privateOrigins: [issuer.origin] },
+      allowedHosts: ['mcp.example.test'],
+    },
+    tenants: { acme: { tools: TOOLS }, mcp: { tools: TOOLS } },
+  });
+  const host = 'mcp.example.test';
+  t.equal((await ask(served, { host, path: 'acme', token: served.token('acme') })).status, 200);
+  t.equal(
+    (await ask(served, { host, token: await issuer.sign('https://mcp.example.test/base/mcp', { tid: 'acme' }) })).status,
+    200,
+  );
+  t.equal(
+    (await ask(served, { host, token: await issuer.sign('https://acme.example.test/base/mcp', { tid: 'acme' }) })).status,
+    200,
+  );
+  const { challenge } = await ask(served, { host, path: 'acme' });
+  const url = 'https://mcp.example.test/.well-known/oauth-protected-resource/base/t/acme/mcp';
+  t.match(challenge, `resource_metadata="${url}"`);
+  for (const path of [new URL(url).pathname, '/.well-known/oauth-protected-resource/t/acme/mcp'])
+    t.match((await ask(served, { host }, { method: 'GET', url: path })).json, {
+      resource: 'https://mcp.example.test/base/t/acme/mcp',
+    });
 });
 
 await t.test('what is not switched on is not looked at', async (t) => {

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { exportSPKI, generateKeyPair, importJWK } from 'jose';
 import t, { type Test } from 'tap';
-import { toolset } from '../helpers/estate.ts';
+import { toolset, writeTenant } from '../helpers/estate.ts';
 import { modern, post, raw, type Reply, rpc } from '../helpers/mcp-wire.ts';
 import { serve, type ServedEstate } from '../helpers/runtime.ts';
 import { type ForeignIssuer, INTROSPECTION_SECRET, startForeignIssuer } from './foreign-issuer.ts';
@@ -394,20 +394,31 @@ await t.test('an issuer that answers wrongly lets nobody in, and is not asked ag
       /./,
     ],
   ];
+  const issuers = await Promise.all(attacks.map(() => startForeignIssuer(t)));
+  const origins = issuers.map(({ origin }) => origin);
+  const served = await serve(t, {
+    server: { auth: { issuers: origins.map((issuer) => ({ issuer })) }, egress: { privateOrigins: origins } },
+    tenants: { acme: { tools: { 'w.ts': TOOLS } } },
+  });
+  const url = served.endpoint('acme');
   await Promise.all(
-    attacks.map(async ([what, spoil, reason]) => {
-      const { issuer, aud, whoami, denials, served } = await scene(t, direct, { tenants: { acme: {} } });
+    attacks.map(async ([what, spoil, reason], at) => {
+      const issuer = issuers[at] as ForeignIssuer;
       issuer.spoil = spoil(issuer.origin);
-      const tokens = await Promise.all(Array.from({ length: 5 }, (_, i) => issuer.sign(aud(), { jti: String(i) })));
-      const replies = await Promise.all(tokens.map((token) => whoami(token)));
-      for (const reply of replies)
+      const tokens = await Promise.all(Array.from({ length: 5 }, (_, i) => issuer.sign(url, { jti: String(i) })));
+      for (const reply of await Promise.all(tokens.map((token) => rpc(url, token, 'tools/list'))))
         t.match(reply, { status: 503, json: { error: { message: 'The access token cannot be checked now.' } } }, what);
-      t.match((await denials())[0], { code: 'auth_unavailable', reason }, what);
-      t.equal((await rpc(aud(), served.token('acme'), 'tools/list')).status, 200, `${what}: others are served`);
       t.ok(issuer.asked.length <= 3, `${what}: asked once by all (${issuer.asked.join(' ')})`);
-      t.match(served.logs.join(''), /an issuer of access tokens cannot be asked/, 'the operator is told');
+      t.equal((await rpc(url, served.token('acme'), 'tools/list')).status, 200, `${what}: others are served`);
+      const log = served.logs.filter((line) => line.includes(issuer.origin));
+      t.match(log[0], /an issuer of access tokens cannot be asked/, `${what}: the operator is told`);
+      t.match(log[0], reason, what);
     }),
   );
+  const denied = (await served.audit('acme')).filter(({ kind }) => kind === 'auth.denied');
+  t.equal(denied.length, 5 * attacks.length);
+  for (const record of denied) t.match(record, { code: 'auth_unavailable', reason: /^the keys of the issuer cannot be had: / });
+  t.notMatch(JSON.stringify(denied), /<html>|passwd|evil/, 'what an issuer said is not repeated');
 });
 
 await t.test('a new key is taken up, unknown ones cause no flood', async (t) => {
@@ -478,6 +489,22 @@ await t.test('another tenant’s issuer', async (t) => {
     'nor the server’s where the tenant has its own',
   );
   t.strictSame(other.asked, [], 'nobody asked it');
+});
+
+await t.test('an issuer that is taken out of tenant.json lets nobody in any more, also where the tools are broken', async (t) => {
+  const { issuer, aud, said, served } = await scene(t, () => ({}), {
+    tenants: { acme: {} },
+  });
+  const files = (tenant: Record<string, unknown>, tools: string) =>
+    writeTenant(served.estate, 'acme', { tenant, tools: { 'w.ts': tools } });
+  files({ auth: { issuers: [{ issuer: issuer.origin }] } }, TOOLS);
+  await served.runtime.registry.reload('acme');
+  const token = await issuer.sign(aud());
+  t.equal(await said(token), 'acme ada read');
+  files({ auth: { issuers: [] } }, 'this is no toolset');
+  await served.runtime.registry.reload('acme');
+  t.equal((await rpc(aud(), token, 'tools/list')).status, 401, 'although it was verified a moment ago');
+  t.match((await rpc(aud(), served.token('acme'), 'tools/list')).text, /whoami/, 'the old tools still serve');
 });
 
 await t.test('opaque tokens: introspected once, kept briefly, never beyond their end', async (t) => {
