@@ -6,6 +6,7 @@ import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { apartCordon } from '../shared/cordon-name.ts';
 import type { Fault, Victim } from './faults.ts';
 import { judge, type Row, seen } from './judge.ts';
 import { callTool, type Target } from './mcp-call.ts';
@@ -30,8 +31,6 @@ export interface Campaign {
   readonly effort: Effort;
   /** Tokens by tenant: `steady`, `apart`, `noisy` and one tenant of its own for each fault that ends hosts. */
   readonly tokens: ReadonlyMap<string, string>;
-  /** Longest standstill of the supervisor's loop since it was last asked, milliseconds. */
-  maxBlockMs(): Promise<number | undefined>;
   row(row: Row): void;
 }
 
@@ -76,7 +75,8 @@ async function one(campaign: Campaign, fault: Fault, load: SteadyLoad, agent: Ag
     agent,
     folder: join(estate, 'tenants', tenant),
     killHost: () => {
-      const pid = served.toolsHost(SHARED);
+      // Since the first time it is not among the others any more.
+      const pid = served.toolsHost(apartCordon(tenant)) ?? served.toolsHost(SHARED);
       if (pid !== undefined) process.kill(pid, 'SIGKILL');
       return pid !== undefined;
     },
@@ -86,7 +86,7 @@ async function one(campaign: Campaign, fault: Fault, load: SteadyLoad, agent: Ag
   await load.window();
   await delay(effort.quietMs);
   const [quietBeside = []] = (await load.window()).calls;
-  await campaign.maxBlockMs();
+  await maxBlockMs(served);
   const eventsBefore = served.hostEvents.length;
   const aOutcomes: Record<string, number> = {};
   let recoverMs: number | undefined = 0;
@@ -107,10 +107,23 @@ async function one(campaign: Campaign, fault: Fault, load: SteadyLoad, agent: Ag
     hostDeaths: died.length,
     aOutcomes,
     recoverMs,
-    supervisorMaxBlockMs: await campaign.maxBlockMs(),
+    supervisorMaxBlockMs: await maxBlockMs(served),
     supervisorServes: served.ended === undefined,
     needed: Math.floor((effort.perSecond * effort.faultMs) / 1000) * 0.9,
   });
+}
+
+const LOOP_METRIC = /^leasehold_event_loop_delay_max_seconds (\S+)$/m;
+
+/** Longest standstill of the supervisor's event loop since this was last asked, milliseconds. */
+async function maxBlockMs({ admin }: ServedEstate): Promise<number | undefined> {
+  try {
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    const seconds = Number(LOOP_METRIC.exec(text)?.[1]);
+    return Number.isFinite(seconds) ? seconds * 1000 : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Milliseconds to the next successful call of A, whatever it is told before that. */

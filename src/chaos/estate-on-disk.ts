@@ -21,8 +21,10 @@ export async function writeEstate(folder: string, upstream: Upstream): Promise<r
   for (const name of names) if (name !== NOISY) await cp(noisy, join(folder, 'tenants', name), { recursive: true });
   const origin = (host: string): string => `http://${host}:${upstream.port}`;
   const server = {
+    adminListen: '127.0.0.1:0',
     egress: {
       privateOrigins: [origin('127.0.0.1'), origin('slow-name.test')],
+      nameServers: [upstream.nameServer],
     },
   };
   const target = join(folder, 'leasehold.json');

@@ -69,8 +69,8 @@ export const BARS = {
   blockMs: 50,
 } as const;
 
-/** What a neighbour in a dying host may get: a coded error that says whether to call again. */
-const CODED = new Set(['worker_lost', 'outcome_unknown']);
+/** What a neighbour in a dying host may get: coded errors that say whether to call again. */
+const CODED = new Set(['worker_lost', 'outcome_unknown', 'queue_limit', 'concurrency_limit']);
 
 export function seen(samples: readonly Sample[]): Seen {
   const times = samples.map(({ ms }) => ms).sort((a, b) => a - b);

@@ -15,6 +15,8 @@ export interface HostEvent {
 
 export interface ServedEstate {
   readonly url: string;
+  /** Where its metrics are. */
+  readonly admin: string;
   readonly pid: number;
   readonly hostEvents: readonly HostEvent[];
   /** Why the process ended by itself; undefined while it serves. */
@@ -45,9 +47,10 @@ export async function serveEstate(command: readonly string[], estate: string): P
     const host = hostOf(line);
     if (host !== undefined) hostEvents.push(host);
   });
-  const url = await ready(child, () => said);
+  const { url, admin } = await ready(child, () => said);
   return {
     url,
+    admin,
     pid: child.pid as number,
     hostEvents,
     get ended() {
@@ -71,14 +74,19 @@ function hostOf(line: string): HostEvent | undefined {
   }
 }
 
-function ready(child: ChildProcess, said: () => string): Promise<string> {
+interface Ready {
+  readonly url: string;
+  readonly admin: string;
+}
+
+function ready(child: ChildProcess, said: () => string): Promise<Ready> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`the server under chaos ${why}:\n${said()}`));
     const timer = setTimeout(() => fail('was not ready in time'), READY_MS);
     child.once('exit', () => fail('did not start'));
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       clearTimeout(timer);
-      resolve((JSON.parse(line) as { url: string }).url);
+      resolve(JSON.parse(line) as Ready);
     });
   });
 }

@@ -70,7 +70,7 @@ async function campaign(
     const tokens = await mint(io, folder, tenants);
     const served = await serveEstate([process.execPath, process.argv[1] ?? ''], folder);
     try {
-      return await runCampaign({ served, estate: folder, faults, effort, tokens, maxBlockMs: async () => undefined, row });
+      return await runCampaign({ served, estate: folder, faults, effort, tokens, row });
     } finally {
       await served.close();
     }

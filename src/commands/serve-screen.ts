@@ -15,6 +15,8 @@ export interface ServedTenant {
 export interface Served {
   readonly version: string;
   readonly url: string;
+  /** Of the operator's own endpoints. */
+  readonly adminUrl: string | undefined;
   readonly readyMs: number;
   readonly estate: string;
   readonly dataDir: string;
@@ -32,7 +34,7 @@ export function readyScreen(served: Served): string {
   const width = Math.max(0, ...shown.map(({ id }) => id.length)) + 2;
   const lines = [
     `leasehold ${served.version}  node ${process.versions.node}  estate ${shortPath(served.estate)}  data ${shortPath(served.dataDir)}`,
-    `ready in ${(served.readyMs / 1000).toFixed(1)} s   ${served.url}`,
+    `ready in ${(served.readyMs / 1000).toFixed(1)} s   ${served.url}${served.adminUrl === undefined ? '' : `   metrics ${served.adminUrl}/metrics`}`,
     '',
     ...shown.flatMap((tenant) => tenantLines(tenant, width)),
   ];
@@ -56,9 +58,9 @@ function toolList({ tools, problems }: ServedTenant): string {
 }
 
 /** One line. `token` stands there in the demo only. */
-export function readyJson({ url, tenants }: Served): string {
+export function readyJson({ url, adminUrl, tenants }: Served): string {
   const listed = tenants.map(({ id, endpoint, token }) => ({ id, endpoint, ...(token === undefined ? {} : { token }) }));
-  return `${JSON.stringify({ ready: true, url, tenants: listed })}\n`;
+  return `${JSON.stringify({ ready: true, url, ...(adminUrl === undefined ? {} : { admin: adminUrl }), tenants: listed })}\n`;
 }
 
 export function shortPath(path: string): string {

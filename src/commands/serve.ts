@@ -101,7 +101,7 @@ interface Started {
 
 function servedBy(serving: Serving, { runtime, tokens, readyMs }: Started): Served {
   const { io, config } = serving;
-  const { url, registry } = runtime;
+  const { url, adminUrl, registry } = runtime;
   const tenants = registry.list().map(({ id, toolset, problems }) => {
     const token = tokens?.get(id);
     const endpoint = `${url}/t/${id}/mcp`;
@@ -113,7 +113,7 @@ function servedBy(serving: Serving, { runtime, tokens, readyMs }: Started): Serv
   const [first] = tenants;
   const lines =
     serving.hints?.(prefix) ?? (first === undefined ? [] : [`token    ${prefix} token create ${first.id} --subject <who>`]);
-  return { version: leaseholdVersion(), url, readyMs, estate, dataDir, tenants, hints: lines };
+  return { version: leaseholdVersion(), url, adminUrl, readyMs, estate, dataDir, tenants, hints: lines };
 }
 
 function show({ io, json }: Serving, served: Served): void {

@@ -30,6 +30,8 @@ const TIMEOUTS: HttpTimeouts = {
   stallMs: 60_000,
 };
 const MAX_CONNECTIONS = 8192;
+/** Connections that wait to be accepted: with Node's 511, a burst of one client makes the others' first packet wait for a second. */
+const BACKLOG = 4096;
 const MAX_HEADER_BYTES = 16_384;
 
 /** What Fastify refuses itself, in our words. */
@@ -87,7 +89,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     async listen() {
       const { host, port } = config.listen;
       try {
-        await app.listen({ host, port });
+        await app.listen({ host, port, backlog: BACKLOG });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
         throw new PortInUse(port, await askHolder(host, port));
