@@ -3,6 +3,7 @@
 // more than one frame (`body-sender`).
 // Invariant: no frame is larger than its limits in either direction; after a fault the decoder takes nothing more.
 import type { Writable } from 'node:stream';
+import { release } from '../shared/release.ts';
 
 /** JSON text of a header, UTF-8. */
 export const MAX_HEADER_BYTES = 65_536;
@@ -129,16 +130,27 @@ export class FrameWriter<Header extends object> {
 
 export type FrameFault = 'header_too_large' | 'body_too_large' | 'header_empty' | 'header_not_json';
 
+/** A frame whose body has not come whole. */
+interface Unfinished {
+  readonly header: unknown;
+  readonly body: Buffer;
+  filled: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+
 /**
- * Takes the pipe's bytes in any pieces and gives whole frames. The body handed out is a view into the received bytes: never
- * written again, but it keeps up to a frame and a read of memory alive. Holds back at most one frame.
+ * Takes the pipe's bytes in any pieces and gives whole frames. A body that came in one piece is a view into the received bytes,
+ * one that came in several is put together once, in memory of its own; neither is written again. Holds back at most one frame.
+ * What is pushed belongs to the decoder: a large piece of which nothing was given out is freed at once.
  */
 export class FrameDecoder {
   readonly #onFrame: (header: unknown, body: Uint8Array) => void;
-  #parts: Buffer[] = [];
-  #held = 0;
-  /** Bytes without which no progress is possible. */
-  #needed = PREFIX_BYTES;
+  /** Prefix and header of the next frame, as far as they have come. */
+  #head: Buffer = NOTHING;
+  #unfinished: Unfinished | undefined;
+  /** A view into the chunk at hand was given out. */
+  #viewed = false;
   #fault: FrameFault | undefined;
   #stopped = false;
 
@@ -149,56 +161,90 @@ export class FrameDecoder {
   /** No further frame is given out, not even of the bytes at hand. */
   stop(): void {
     this.#stopped = true;
-    this.#parts = [];
+    this.#head = NOTHING;
+    this.#unfinished = undefined;
   }
 
   push(chunk: Buffer): FrameFault | undefined {
-    if (this.#stopped) return this.#fault;
-    if (this.#held + chunk.length < this.#needed) {
-      this.#parts.push(chunk);
-      this.#held += chunk.length;
-      return undefined;
-    }
-    const bytes = this.#held === 0 ? chunk : Buffer.concat([...this.#parts, chunk]);
-    this.#parts = [];
-    this.#held = 0;
-    return this.#read(bytes);
-  }
-
-  #read(bytes: Buffer): FrameFault | undefined {
     let at = 0;
+    this.#viewed = false;
     while (!this.#stopped) {
-      const left = bytes.length - at;
-      if (left < PREFIX_BYTES) return this.#hold(bytes, at, PREFIX_BYTES);
-      const headerBytes = bytes.readUInt32BE(at);
-      const bodyBytes = bytes.readUInt32BE(at + 4);
-      if (headerBytes > MAX_HEADER_BYTES) return this.#fail('header_too_large');
-      if (bodyBytes > MAX_BODY_BYTES) return this.#fail('body_too_large');
-      if (headerBytes === 0) return this.#fail('header_empty');
-      const frameBytes = PREFIX_BYTES + headerBytes + bodyBytes;
-      if (left < frameBytes) return this.#hold(bytes, at, frameBytes);
-      const bodyAt = at + PREFIX_BYTES + headerBytes;
-      let header: unknown;
-      try {
-        header = JSON.parse(bytes.toString('utf8', at + PREFIX_BYTES, bodyAt));
-      } catch {
-        return this.#fail('header_not_json');
-      }
-      at += frameBytes;
-      this.#onFrame(header, bytes.subarray(bodyAt, at));
+      if (this.#unfinished !== undefined) at = this.#fill(this.#unfinished, chunk, at);
+      else if (at === chunk.length) break;
+      else if (this.#head.length > 0) at = this.#growHead(chunk, at);
+      else at = this.#begin(chunk, at, chunk, at);
+      if (at < 0) break;
     }
+    if (!this.#viewed) release(chunk);
     return this.#fault;
   }
 
-  #hold(bytes: Buffer, at: number, needed: number): undefined {
-    this.#needed = needed;
-    this.#held = bytes.length - at;
-    if (this.#held > 0) this.#parts.push(at === 0 ? bytes : bytes.subarray(at));
+  /**
+   * Begins the frame whose head is at `headAt` of `head`; its body comes from `chunk`, behind the head where both are the same.
+   * Gives the position in `chunk` up to which bytes were used, or -1 where more are needed first.
+   */
+  #begin(head: Buffer, headAt: number, chunk: Buffer, at: number): number {
+    const left = head.length - headAt;
+    const needed = this.#headBytes(head, headAt, left);
+    if (this.#stopped) return -1;
+    if (left < needed) {
+      // A copy, so that a few bytes keep no whole read alive.
+      this.#head = Buffer.from(head.subarray(headAt));
+      return -1;
+    }
+    const headEnd = headAt + needed;
+    let header: unknown;
+    try {
+      header = JSON.parse(head.toString('utf8', headAt + PREFIX_BYTES, headEnd));
+    } catch {
+      return this.#fail('header_not_json');
+    }
+    this.#head = NOTHING;
+    const bodyBytes = head.readUInt32BE(headAt + 4);
+    const bodyAt = head === chunk ? headEnd : at;
+    const bodyEnd = bodyAt + bodyBytes;
+    if (bodyEnd <= chunk.length) {
+      if (bodyBytes > 0) this.#viewed = true;
+      this.#onFrame(header, chunk.subarray(bodyAt, bodyEnd));
+      return bodyEnd;
+    }
+    this.#unfinished = { header, body: Buffer.allocUnsafeSlow(bodyBytes), filled: 0 };
+    return bodyAt;
   }
 
-  #fail(fault: FrameFault): FrameFault {
+  /** Length of prefix and header, as far as it can be told from `left` bytes. */
+  #headBytes(bytes: Buffer, at: number, left: number): number {
+    if (left < PREFIX_BYTES) return PREFIX_BYTES;
+    const headerBytes = bytes.readUInt32BE(at);
+    if (headerBytes > MAX_HEADER_BYTES) return this.#fail('header_too_large');
+    if (bytes.readUInt32BE(at + 4) > MAX_BODY_BYTES) return this.#fail('body_too_large');
+    if (headerBytes === 0) return this.#fail('header_empty');
+    return PREFIX_BYTES + headerBytes;
+  }
+
+  /** Takes no more of `chunk` than the head lacks: what follows it is not copied. */
+  #growHead(chunk: Buffer, at: number): number {
+    const lacks = this.#headBytes(this.#head, 0, this.#head.length) - this.#head.length;
+    const end = Math.min(at + lacks, chunk.length);
+    const head = Buffer.concat([this.#head, chunk.subarray(at, end)]);
+    this.#head = head;
+    if (head.length < this.#headBytes(head, 0, head.length)) return this.#stopped ? -1 : end;
+    return this.#stopped ? -1 : this.#begin(head, 0, chunk, end);
+  }
+
+  #fill(frame: Unfinished, chunk: Buffer, at: number): number {
+    const { body } = frame;
+    const taken = chunk.copy(body, frame.filled, at);
+    frame.filled += taken;
+    if (frame.filled < body.length) return -1;
+    this.#unfinished = undefined;
+    this.#onFrame(frame.header, body);
+    return at + taken;
+  }
+
+  #fail(fault: FrameFault): -1 {
     this.#fault = fault;
     this.stop();
-    return fault;
+    return -1;
   }
 }

@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer, Message } from '../mcp/answer.ts';
 import type { ResultBody } from '../mcp/ports.ts';
+import { release } from '../shared/release.ts';
 import type { Accepted } from './accept.ts';
 import { drained, oneLine } from './event-bytes.ts';
 import type { Exchanges, OpenStream } from './exchanges.ts';
@@ -151,7 +152,11 @@ export class HttpAnswer implements Answer, OpenStream {
       response.write(streaming ? EVENT + head : head);
       for await (const chunk of body) {
         if (this.#gone) return;
-        if (!response.write(streaming ? oneLine(chunk) : chunk)) await drained(response, this.#stallMs);
+        const line = streaming ? oneLine(chunk) : chunk;
+        const written = (error: Error | null | undefined): void => {
+          if (!error) release(line);
+        };
+        if (!response.write(line, written)) await drained(response, this.#stallMs);
       }
       if (!this.#gone) response.end(streaming ? `${tail}\n\n` : tail);
     } catch {

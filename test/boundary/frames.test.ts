@@ -13,6 +13,9 @@ import {
 import { checkFromHost } from '../../src/boundary/frame-checks.ts';
 import { FrameDecoder, FrameWriter, MAX_BODY_BYTES, MAX_HEADER_BYTES } from '../../src/boundary/frame-codec.ts';
 import { giveBody, ownBytes, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
+import { release } from '../../src/shared/release.ts';
+
+const NONE = Buffer.alloc(0);
 
 interface Seen {
   header: unknown;
@@ -102,6 +105,40 @@ t.test('what does not fit is refused by the writer', async (t) => {
   loop.self = loop;
   t.equal(writer.send(loop), false, 'a cycle');
   t.equal(writer.backlog, 0);
+});
+
+t.test('a large piece is freed once its bytes are elsewhere, and no body with it', async (t) => {
+  const frames = Array.from({ length: 40 }, (_, i) => [{ i }, Buffer.alloc((i * 7919) % MAX_BODY_BYTES, i + 1)] as const);
+  const { bytes } = await written(frames);
+  for (const size of [16_384, 30_011, 65_536]) {
+    const bodies: Uint8Array[] = [];
+    const decoder = new FrameDecoder((_header, body) => bodies.push(body));
+    let freed = 0;
+    for (let at = 0; at < bytes.length; at += size) {
+      // As a read of the pipe: alone in its memory.
+      const piece = Buffer.from(new Uint8Array(bytes.subarray(at, at + size)).buffer);
+      t.equal(decoder.push(piece), undefined);
+      if (piece.buffer.byteLength === 0) freed += 1;
+    }
+    // Looked at when everything has come: what was freed too early would be empty now.
+    t.ok(frames.every(([, body], i) => body.equals(bodies[i] ?? NONE)));
+    t.ok(freed > 0, 'pieces without a view are freed');
+  }
+});
+
+t.test('only memory that nothing else is in is released', async (t) => {
+  const alone = new Uint8Array(20_000);
+  release(alone);
+  t.equal(alone.byteLength, 0);
+  const result = new Uint8Array(20_000).subarray(1);
+  release(result);
+  t.equal(result.byteLength, 0, 'a result without its first brace');
+  const shared = new Uint8Array(40_000);
+  release(shared.subarray(0, 39_998));
+  t.equal(shared.byteLength, 40_000);
+  const small = new Uint8Array(16_000);
+  release(small);
+  t.equal(small.byteLength, 16_000);
 });
 
 t.test('hostile bytes end the decoder', async (t) => {
