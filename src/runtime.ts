@@ -15,6 +15,7 @@ import { AuthorizationServers } from './connections/oauth/authorization-servers.
 import { GuardedFetch } from './connections/oauth/guarded-fetch.ts';
 import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
+import type { EntryOverride } from './hosts/entry.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { findOsWall } from './hosts/os-wall.ts';
 import { Counts } from './metrics/counts.ts';
@@ -43,6 +44,8 @@ export interface RuntimeOptions {
   /** Opened by the caller, who knows where the master key is; closed by the caller after `close`. */
   readonly vault: Vault;
   readonly log: ReturnType<typeof createLog>;
+  /** For tests of the machinery: other host entries. */
+  readonly entries?: EntryOverride;
 }
 
 export interface Runtime {
@@ -96,7 +99,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 }
 
-async function build({ server, version, vault, log }: RuntimeOptions, opened: Opened): Promise<Runtime> {
+async function build({ server, version, vault, log, entries }: RuntimeOptions, opened: Opened): Promise<Runtime> {
   const { dataDir, drainMs } = server;
   const supervisorId = newCorrelationId();
   const audit = await createAuditLog({
@@ -121,6 +124,7 @@ async function build({ server, version, vault, log }: RuntimeOptions, opened: Op
     runDir: join(dataDir, 'run'),
     spares: server.spares,
     spareCordon: DEFAULT_CORDON,
+    ...(entries === undefined ? {} : { entries }),
     osWall,
     net: server.net,
     onPool: (report) => {

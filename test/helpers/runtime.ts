@@ -8,6 +8,7 @@ import type { Test } from 'tap';
 import { createLog } from '../../src/audit/operational-log.ts';
 import { prepareDataDir } from '../../src/config/data-dir.ts';
 import { loadServerConfig } from '../../src/config/load-server.ts';
+import type { EntryOverride } from '../../src/hosts/entry.ts';
 import { type Runtime, startRuntime } from '../../src/runtime.ts';
 import { problemLine } from '../../src/shared/problem.ts';
 import { createToken } from '../../src/vault/access-token.ts';
@@ -59,8 +60,11 @@ export async function serve(t: Test, files: EstateFiles): Promise<ServedEstate> 
   return serveFolder(t, estate);
 }
 
-/** @param port of a server that was closed before, to come back at the same address */
-export async function serveFolder(t: Test, estate: string, port = 0): Promise<ServedEstate> {
+/**
+ * @param port of a server that was closed before, to come back at the same address
+ * @param entries other host entries than the product's
+ */
+export async function serveFolder(t: Test, estate: string, port = 0, entries?: EntryOverride): Promise<ServedEstate> {
   const { value: server, problems } = loadServerConfig(estate, {}, { port: String(port), logLevel: 'debug' });
   if (server === undefined) throw new Error(JSON.stringify(problems));
   prepareDataDir(server.dataDir);
@@ -68,7 +72,13 @@ export async function serveFolder(t: Test, estate: string, port = 0): Promise<Se
   const vault = openVault({ dataDir: server.dataDir, masterKey: key });
   const logs: string[] = [];
   const log = createLog('debug', { write: (line: string) => logs.push(line) });
-  const runtime = await startRuntime({ server, version: '0.0.0-test', vault, log });
+  const runtime = await startRuntime({
+    server,
+    version: '0.0.0-test',
+    vault,
+    log,
+    ...(entries === undefined ? {} : { entries }),
+  });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= runtime.close().then(() => vault.close()));
   t.teardown(close);
