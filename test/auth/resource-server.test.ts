@@ -5,6 +5,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import {
+  Client as ModernClient,
+  ClientCredentialsProvider as ModernCredentials,
+  StreamableHTTPClientTransport as ModernTransport,
+} from '@modelcontextprotocol/client';
+import { ClientCredentialsProvider as LegacyCredentials } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import t, { type Test } from 'tap';
 import { compileAuth } from '../../src/config/compile-auth.ts';
 import { parsePublicUrl } from '../../src/config/origin.ts';
@@ -13,7 +21,7 @@ import { toolset } from '../helpers/estate.ts';
 import { EventReader } from '../helpers/event-reader.ts';
 import { init, initialize, legacy, modern, post, type Reply, rpc } from '../helpers/mcp-wire.ts';
 import { serve, type ServedEstate } from '../helpers/runtime.ts';
-import { type ForeignIssuer, startForeignIssuer } from './foreign-issuer.ts';
+import { type ForeignIssuer, INTROSPECTION_SECRET, startForeignIssuer } from './foreign-issuer.ts';
 
 t.setTimeout(240_000);
 
@@ -257,6 +265,27 @@ await verifies(['R10', 'R11'], 'TLS but for loopback; other authorization server
     '/.well-known/openid-configuration',
   ])
     t.equal((await fetch(served.runtime.url + path)).status, 404, path);
+});
+
+await t.test('stock clients with client credentials find all they need from the address alone', async (t) => {
+  const { issuer, url } = await scene(t, { scopes: { basic: ['read'] } });
+  const credentials = { clientId: 'machine', clientSecret: INTROSPECTION_SECRET, expectedIssuer: issuer.origin };
+  const legacyClient = new LegacyClient({ name: 'machine', version: '1' });
+  await legacyClient.connect(
+    new LegacyTransport(new URL(url), { authProvider: new LegacyCredentials(credentials) }) as Parameters<
+      LegacyClient['connect']
+    >[0],
+  );
+  t.match(await legacyClient.callTool({ name: 'open', arguments: {} }), {
+    content: [{ text: 'machine' }],
+    _meta: { 'leasehold/tenant': 'acme' },
+  });
+  await legacyClient.close();
+  const modernClient = new ModernClient({ name: 'machine', version: '1' });
+  await modernClient.connect(new ModernTransport(new URL(url), { authProvider: new ModernCredentials(credentials) }));
+  t.match(await modernClient.callTool({ name: 'open', arguments: {} }), { content: [{ text: 'machine' }] });
+  await modernClient.close();
+  t.ok(issuer.asked.includes('/token'));
 });
 
 await t.test(
