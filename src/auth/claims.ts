@@ -51,6 +51,18 @@ export function principalOf({ claims, credentialId, expiresAt }: Proved, source:
   });
 }
 
+/**
+ * Whether claims that no header marks are those of an access token: an ID token is made for the client that it names and has no scopes
+ * (OpenID Connect Core, 2).
+ */
+export function looksLikeAccessToken(claims: Json, { scopes: path }: CompiledClaims): boolean {
+  const named = path === undefined ? (claims['scope'] ?? claims['scp']) : at(claims, path);
+  if (named !== undefined) return true;
+  const client = claims['client_id'] ?? claims['azp'] ?? claims['appid'];
+  const { aud } = claims;
+  return typeof client === 'string' && !(Array.isArray(aud) ? aud : [aud]).includes(client);
+}
+
 function audienceProblem({ aud }: Json, { audience, claims }: Source, tenant: AuthTenant): string | undefined {
   const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : undefined;
   if (named === undefined) return 'the token has no audience';

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import { errors, jwtVerify } from 'jose';
 import type { CompiledIssuer } from '../config/compiled-auth.ts';
-import { principalOf } from './claims.ts';
+import { looksLikeAccessToken, principalOf } from './claims.ts';
 import type { Json } from './token-form.ts';
 import { tokenForm } from './token-form.ts';
 import { notNow, tokenRefused, type AuthDenial, type Verifier } from './verdict.ts';
@@ -52,7 +52,7 @@ export function jwtVerifier({ issuer, keys, now }: JwtOptions): Verifier {
   return async (token, tenant) => {
     const form = tokenForm(token);
     if (form.kind !== 'jwt') return tokenRefused('the token is no signed JWT');
-    const early = headerProblem(form.header, issuer) ?? claimsProblem(form.payload);
+    const early = headerProblem(form.header, issuer) ?? claimsProblem(form.payload, issuer);
     if (early !== undefined) return tokenRefused(early);
     try {
       const { payload } = await jwtVerify(token, (header) => keys.find({ ...header }), {
@@ -91,12 +91,14 @@ function headerProblem(
   return typ === undefined || (typeof typ === 'string' && ANY_TYP.test(typ)) ? undefined : 'the token is no access token (typ)';
 }
 
-function claimsProblem(claims: Json): string | undefined {
+function claimsProblem(claims: Json, issuer: Pick<CompiledIssuer, 'typ' | 'claims'>): string | undefined {
   const { token_use: use, typ } = claims;
   if (ID_TOKEN_CLAIMS.some((name) => claims[name] !== undefined)) return 'the token is an ID token';
   if ([use, typ].some((name) => typeof name === 'string' && OTHER_USES.test(name))) return 'the token is of another use';
   // RFC 8417: a security event, a logout token among them.
-  return claims['events'] === undefined ? undefined : 'the token is of another use';
+  if (claims['events'] !== undefined) return 'the token is of another use';
+  const marked = issuer.typ === 'at+jwt' || looksLikeAccessToken(claims, issuer.claims);
+  return marked ? undefined : 'the token is no access token (no scopes, and no client but its audience)';
 }
 
 function denial(cause: unknown): AuthDenial {

@@ -453,6 +453,8 @@ await t.test('issuers that differ: typ any, a fixed audience with a tenant claim
       { typ: 'JWT', ...header },
     );
   t.equal(await said(await token({ org: 'org_2' })), 'acme ada@acme.com p');
+  const machine = { org: 'org_2', permissions: undefined, client_id: undefined, azp: 'another-client' };
+  t.equal(await said(await token(machine)), 'acme ada@acme.com ', 'without scopes, for another client than its audience');
   t.equal(await said(await token({ org: ['globex', 'org_1'] })), 'acme ada@acme.com p');
   t.equal(
     await said(await token({ org: ['globex', 'org_1'] }), 'globex'),
@@ -467,6 +469,8 @@ await t.test('issuers that differ: typ any, a fixed audience with a tenant claim
     [{ org: 'org_1', nonce: 'x' }, {}, /ID token/],
     [{ org: 'org_1', token_use: 'id' }, {}, /another use/],
     [{ org: 'org_1' }, { typ: 'dpop+jwt' }, /typ/],
+    [{ org: 'org_1', scope: undefined, permissions: undefined, client_id: undefined }, {}, /no access token/],
+    [{ org: 'org_1', scope: undefined, permissions: undefined, client_id: 'api://leasehold' }, {}, /no access token/],
   ];
   for (const [more, header, reason] of refused) {
     t.equal((await whoami(await token(more, header))).status, 401);

@@ -1,6 +1,6 @@
 // Writes refusals to the audit one by one, as long as there are few; a flood of them becomes counted records.
-// Not responsible for deciding or answering. Invariant: every refusal is in the audit, by itself or in a count; memory, records per second
-// and names are bounded, so that nobody who cannot get in can fill the trail or push records of others out of it.
+// Not responsible for deciding or answering. Invariant: every refusal is in the audit, by itself at once or in a count within FLUSH_MS; memory, records
+// per second and names are bounded, so that nobody who cannot get in can fill the trail or push records of others out of it.
 import type { DeniedRequest, HttpServerOptions } from '../ports.ts';
 import { Buckets } from './buckets.ts';
 
