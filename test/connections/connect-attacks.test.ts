@@ -28,6 +28,13 @@ t.test('what the service is asked, and the way through on the wire', async (t) =
     scope: 'offline_access openid',
     resource: 'https://api.example',
   });
+  const tampered = new URL(at);
+  tampered.searchParams.set('redirect_uri', 'https://evil.example/connect/callback');
+  t.equal((await fetch(tampered, { redirect: 'manual' })).status, 400, 'the service knows one redirect URI');
+  const elsewhere = new Visitor(s.runtime.url.replace('127.0.0.1', 'localhost'));
+  const bob = await s.link({ token: s.token('acme', 'bob') });
+  const asked = await elsewhere.sent({ ...bob, url: bob.url.replace('127.0.0.1', 'localhost') });
+  t.equal(asked.searchParams.get('redirect_uri'), query['redirect_uri'], 'whatever host the page was opened under');
   const answer = await answerOf(s, at);
   t.equal(answer.get('iss'), s.real.origin);
   t.match((await back(s, ada, answer)).title, /is connected$/);
