@@ -19,6 +19,7 @@ export interface Conditions {
   readonly rounds: number;
   readonly connections: number;
   readonly warmupMs: number;
+  readonly firstMs: number;
   readonly measureMs: number;
 }
 
@@ -46,6 +47,7 @@ export function conditions(options: BenchOptions): Conditions {
     rounds: options.rounds,
     connections: options.connections,
     warmupMs: options.warmupMs,
+    firstMs: options.firstMs,
     measureMs: options.measureMs,
   };
 }

@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly sideRounds: number;
   readonly connections: number;
   readonly warmupMs: number;
+  /** Load before the first round of what is compared warm, for every server alike: V8 compiles for seconds. */
+  readonly firstMs: number;
   readonly measureMs: number;
   /** First calls, threads and restarts per figure. */
   readonly samples: number;
@@ -40,6 +42,6 @@ export function readOptions(argv: readonly string[]): BenchOptions {
   const given = values.tenants === undefined ? {} : { tenants: Number(values.tenants) };
   const fixed = { json: values.json, quick: values.quick, only, connections: 32, ...given };
   return values.quick
-    ? { rounds: 2, sideRounds: 1, warmupMs: 400, measureMs: 1000, samples: 4, tenants: 200, ...fixed }
-    : { rounds: 5, sideRounds: 3, warmupMs: 2000, measureMs: 5000, samples: 20, tenants: 10_000, ...fixed };
+    ? { rounds: 2, sideRounds: 1, firstMs: 2500, warmupMs: 400, measureMs: 1000, samples: 4, tenants: 200, ...fixed }
+    : { rounds: 5, sideRounds: 3, firstMs: 8000, warmupMs: 1000, measureMs: 3000, samples: 20, tenants: 10_000, ...fixed };
 }

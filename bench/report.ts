@@ -64,7 +64,7 @@ export function render(report: Report): string {
   const { conditions: c } = report;
   const parts = [
     `${c.cpu}, ${c.cores} cores, ${c.memoryGb} GiB, Linux ${c.kernel}, Node ${c.node}, commit ${c.commit}, ${c.at.slice(0, 10)}.`,
-    `${c.rounds} rounds of ${c.measureMs} ms after ${c.warmupMs} ms of warm-up, ${c.connections} connections; load before: ${c.loadBefore}.`,
+    `${c.rounds} rounds of ${c.measureMs} ms after ${c.warmupMs} ms of warm-up (${c.firstMs} ms before the first round of echo and tenants), ${c.connections} connections; load before: ${c.loadBefore}.`,
   ];
   const section = (title: string, body: string) => parts.push(`\n### ${title}\n\n${body}`);
   if (report.rows.length > 0) section('tools/call, echo', echoTable(report.rows));

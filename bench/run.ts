@@ -53,7 +53,7 @@ const loads = await withSubjects(async (leasehold, peer) => {
     rows,
     listing: wants('listing') ? await listingRows(leasehold, raw, options) : [],
     payload: wants('payload') ? await payloadRows([leasehold, peer('sdk-v2-fastify'), raw], options) : [],
-    tenants: wants('tenants') ? await tenantsFigures(leasehold, options) : undefined,
+    tenants: wants('tenants') ? await tenantsFigures(options) : undefined,
     recovery: wants('recovery') ? await recoveryFigures(leasehold, options) : undefined,
   };
 });

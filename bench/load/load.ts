@@ -32,6 +32,11 @@ export interface Window {
   readonly measureMs: number;
 }
 
+export interface Warming {
+  readonly connections: number;
+  readonly firstMs: number;
+}
+
 /** The same call on every connection; in the 2025 era each connection has a session of its own. */
 export async function loadCall(target: Target, pid: number, call: Call, window: Window): Promise<Measured> {
   const requests: string[] = [];
@@ -40,6 +45,11 @@ export async function loadCall(target: Target, pid: number, call: Call, window: 
     requests.push(requestBytes(target, call.era, call.method, call.params, 1, session).toString('base64'));
   }
   return generate({ ...window, url: target.url, requests, expect: call.expect, pid });
+}
+
+/** Loads a server before anything of it counts. */
+export async function warm(target: Target, pid: number, call: Call, { connections, firstMs }: Warming): Promise<void> {
+  await loadCall(target, pid, call, { connections, warmupMs: firstMs, measureMs: 100 });
 }
 
 /** Middle of the rounds, figure by figure. */

@@ -1,7 +1,7 @@
 // `tools/call` of an echo, every server in every era it has, in alternating rounds.
 // Not responsible for judging the figures (`bars`).
 // Invariant: one server is loaded at a time; the order of servers turns with each round.
-import { loadCall, median } from '../load/load.ts';
+import { loadCall, median, warm } from '../load/load.ts';
 import type { Measured } from '../load/generate.ts';
 import type { Era } from '../load/requests.ts';
 import type { BenchOptions } from '../options.ts';
@@ -22,6 +22,7 @@ export const ECHO = { method: 'tools/call', params: { name: 'echo', arguments: {
 
 export async function echoRows(subjects: readonly Subject[], options: BenchOptions, say: (text: string) => void): Promise<Row[]> {
   const runs = subjects.flatMap((subject) => subject.eras.map((era) => ({ subject, era, rounds: [] as Measured[] })));
+  for (const { subject, era } of runs) await warm(subject.target, subject.server.pid, { ...ECHO, era }, options);
   for (let round = 0; round < options.rounds; round += 1) {
     for (let index = 0; index < runs.length; index += 1) {
       const one = runs[(index + round) % runs.length] as (typeof runs)[number];

@@ -4,11 +4,12 @@
 // others get copies of its folder and of its cache, with their own paths and times, since bundling thousands takes hours.
 import { cp, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadCall, median } from '../load/load.ts';
+import { loadCall, median, warm } from '../load/load.ts';
 import type { Measured } from '../load/generate.ts';
 import { freePort, heldBytes } from '../load/heap.ts';
 import type { BenchOptions } from '../options.ts';
-import { endpointOf, Estate, type Subject } from '../subjects.ts';
+import type { ServerProcess } from '../load/server.ts';
+import { endpointOf, Estate, startLeasehold, type Subject } from '../subjects.ts';
 import { ECHO } from './echo.ts';
 
 export interface TenantsFigures {
@@ -89,23 +90,28 @@ async function alone(): Promise<{ bytes: number; readyMs: number }> {
   }
 }
 
-export async function tenantsFigures(single: Subject, options: BenchOptions): Promise<TenantsFigures> {
+export async function tenantsFigures(options: BenchOptions): Promise<TenantsFigures> {
   const estate = await Estate.create();
+  let lone: Subject | undefined;
+  let server: ServerProcess | undefined;
   try {
     await fill(estate, options.tenants);
     const token = await estate.token('bench');
     const one = await alone();
     const bytesPerTenant = ((await idleBytes(estate)) - one.bytes) / options.tenants;
-    const server = await estate.serve(START_MS);
+    server = await estate.serve(START_MS);
     const target = { url: endpointOf(server, 'bench'), token };
     const call = { ...ECHO, era: '2026-07-28' } as const;
     const large: Measured[] = [];
     const small: Measured[] = [];
-    for (let round = 0; round < options.sideRounds; round += 1) {
+    // As fresh as the large one: code that V8 has compiled for earlier sections would count as a cost of tenants.
+    lone = await startLeasehold();
+    await warm(target, server.pid, call, options);
+    await warm(lone.target, lone.server.pid, call, options);
+    for (let round = 0; round < options.rounds; round += 1) {
       large.push(await loadCall(target, server.pid, call, options));
-      small.push(await loadCall(single.target, single.server.pid, call, options));
+      small.push(await loadCall(lone.target, lone.server.pid, call, options));
     }
-    await server.stop();
     const { readyMs } = server;
     return {
       tenants: options.tenants,
@@ -116,6 +122,8 @@ export async function tenantsFigures(single: Subject, options: BenchOptions): Pr
       alone: median(small),
     };
   } finally {
+    await server?.stop();
+    await lone?.stop();
     await estate.remove();
   }
 }
