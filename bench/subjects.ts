@@ -1,6 +1,6 @@
 // The servers under test, each a process of its own: Leasehold as it is built and shipped, and the peers.
 // Not responsible for loading them.
-// Invariant: Leasehold runs from dist/ with its defaults: bearer token, durable audit, its own hosts.
+// Invariant: Leasehold runs from dist/ with its defaults, but for the pace of calls: bearer token, durable audit, its own hosts.
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,8 @@ import { PEERS } from './peers.ts';
 const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const CLI = join(ROOT, 'dist/src/cli.js');
+/** What a load may do and a user would not: everything else has its default. */
+const UNPACED = { callsPerSecond: 1_000_000 };
 const ESTATE = fileURLToPath(new URL('estate/', import.meta.url));
 
 export interface Subject {
@@ -47,7 +49,7 @@ export class Estate {
   static async create(config: object = {}): Promise<Estate> {
     const dir = await mkdtemp(join(tmpdir(), 'leasehold-bench-'));
     await cp(ESTATE, dir, { recursive: true });
-    await writeFile(join(dir, 'leasehold.json'), JSON.stringify({ listen: '127.0.0.1:0', ...config }));
+    await writeFile(join(dir, 'leasehold.json'), JSON.stringify({ listen: '127.0.0.1:0', limits: UNPACED, ...config }));
     return new Estate(dir);
   }
 

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { exportSPKI, generateKeyPair, importJWK } from 'jose';
 import t, { type Test } from 'tap';
+import { IssuerKeys } from '../../src/auth/issuer-keys.ts';
 import { toolset, writeTenant } from '../helpers/estate.ts';
 import { modern, post, raw, type Reply, rpc } from '../helpers/mcp-wire.ts';
 import { serve, type ServedEstate } from '../helpers/runtime.ts';
@@ -427,6 +428,61 @@ await t.test('a new key is taken up, unknown ones cause no flood', async (t) => 
   const strangers = await Promise.all(Array.from({ length: 30 }, (_, i) => issuer.sign(aud(), {}, { kid: `k${i + 2}` })));
   for (const token of strangers) t.equal((await whoami(token)).status, 401);
   t.ok(issuer.asked.filter((path) => path === '/jwks').length <= 2, 'within its cooldown one fetch at most');
+});
+
+await t.test('keys of an issuer over time: rotated, withdrawn, out of reach', async (t) => {
+  const issuer = await startForeignIssuer(t);
+  let answer: object | undefined = { keys: [issuer.publicJwk] };
+  let fetched = 0;
+  issuer.spoil = (_request, response) => {
+    fetched += 1;
+    if (answer === undefined) response.writeHead(500).end();
+    else response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+    return true;
+  };
+  const failures: string[] = [];
+  let now = 1_000_000;
+  const keys = new IssuerKeys({
+    issuer: issuer.origin,
+    jwksUri: `${issuer.origin}/jwks`,
+    fetch: (url, { method, headers }) => fetch(url, { method, headers }),
+    metadata: () => Promise.reject(new Error('not asked')),
+    now: () => now,
+    onFailure: (_issuer, reason) => failures.push(reason),
+  });
+  const find = (kid?: string) => keys.find({ alg: 'RS256', ...(kid === undefined ? {} : { kid }) });
+  await Promise.all(Array.from({ length: 20 }, () => find('k1')));
+  t.equal(fetched, 1, 'one fetch for all');
+  t.ok(await find(), 'the only one, for a token that names none');
+  answer = { keys: [issuer.publicJwk, { ...issuer.publicJwk, kid: 'k2' }] };
+  await t.rejects(find('k2'), { name: 'KeyUnknown' }, 'not yet');
+  now += 31_000;
+  await Promise.all(Array.from({ length: 20 }, () => find('k2')));
+  t.equal(fetched, 2, 'after the cooldown, once for all');
+  await t.rejects(find(), { name: 'KeyUnknown' }, 'two fit, and the token does not say which');
+  answer = { keys: [{ ...issuer.publicJwk, kid: 'k2' }] };
+  now += 600_000;
+  await t.rejects(find('k1'), { name: 'KeyUnknown' }, 'withdrawn');
+  answer = undefined;
+  now += 601_000;
+  const before = fetched;
+  t.ok(await find('k2'), 'old keys while it is out of reach');
+  await find('k2');
+  t.equal(fetched, before + 1, 'which is tried once in a while only');
+  now += 3_000_000;
+  await t.rejects(find('k2'), { name: 'KeysUnavailable', message: 'the keys were answered with status 500' }, 'but not for ever');
+  t.strictSame(failures, ['the keys were answered with status 500', 'the keys were answered with status 500']);
+  for (const odd of [
+    { keys: 'x' },
+    { keys: Array.from({ length: 101 }, () => issuer.publicJwk) },
+    [],
+    { keys: [{ kty: 'oct', k: 'AAAA', kid: 'k2', alg: 'HS256' }] },
+  ]) {
+    answer = odd;
+    now += 4_000_000;
+    await t.rejects(find('k2'), { name: /^Key(?:sUnavailable|Unknown)$/ }, JSON.stringify(odd).slice(0, 40));
+    await t.rejects(keys.find({ alg: 'HS256', kid: 'k2' }), /./, 'never a shared secret');
+  }
 });
 
 await t.test('issuers that differ: typ any, a fixed audience with a tenant claim, other names', async (t) => {
