@@ -10,6 +10,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { GrantKey } from '../vault/stores.ts';
 import { withCommandAudit } from './command-audit.ts';
 import { type Io, UserError } from './command.ts';
+import { printable } from './log-line.ts';
 import { withVault } from './vault-access.ts';
 import { leaseholdVersion } from './version-of.ts';
 
@@ -48,7 +49,8 @@ export function connectTenant(asked: Connecting): Promise<number> {
     while (vault.flows.byLink(link, Date.now()) !== undefined) await wait(POLL_MS);
     const grant = vault.grants.read(key);
     if (grant !== undefined && grant.id !== before?.id) {
-      io.stderr.write(`connected: ${grant.id}\n`);
+      const as = grant.account === undefined ? '' : ` as ${printable(grant.account)}`;
+      io.stderr.write(`connected${as}: ${grant.id}\n`);
       return 0;
     }
     throw new UserError('it was not connected; the page said why, and so does the audit');

@@ -18,8 +18,9 @@ export function listRow({ slot, connection, missing, grants, rejection }: Connec
   return lines.join('');
 }
 
-export function grantRow({ id, owner, state, reason, scopes, expiresAt, connectedAt }: GrantState): string {
-  const who = owner === undefined ? 'the tenant' : printable(owner.subject);
+export function grantRow({ id, owner, state, reason, account, scopes, expiresAt, connectedAt }: GrantState): string {
+  const as = account === undefined ? '' : ` as ${printable(account)}`;
+  const who = `${owner === undefined ? 'the tenant' : printable(owner.subject)}${as}`;
   const why = reason === undefined ? '' : ` (${printable(reason)})`;
   const until = expiresAt === undefined ? 'token without end' : `token until ${new Date(expiresAt).toISOString()}`;
   const may = scopes.length === 0 ? 'no scopes named' : printable(scopes.join(' '));

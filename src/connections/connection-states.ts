@@ -14,6 +14,8 @@ export interface GrantState {
   /** `orphaned`: made for an authorization server or client that the connection has no more. */
   readonly state: Grant['state'] | 'orphaned';
   readonly reason?: string;
+  /** At the service, as a person knows it. */
+  readonly account?: string;
   readonly scopes: readonly string[];
   readonly expiresAt?: number;
   readonly connectedAt: number;
@@ -106,13 +108,14 @@ function secretsSet(secrets: Pick<SecretStore, 'list'>): (ref: SecretRef) => boo
 }
 
 function grantState(grant: Grant, owner: GrantOwner | undefined, connection: CompiledConnection | undefined): GrantState {
-  const { id, reason, scopes, expiresAt, connectedAt, refreshedAt } = grant;
+  const { id, reason, account, scopes, expiresAt, connectedAt, refreshedAt } = grant;
   const ours = connection?.type === 'oauth2' && grantBinding(connection.oauth) === grant.binding;
   return {
     id,
     owner,
     state: ours ? grant.state : 'orphaned',
     ...(reason === undefined ? {} : { reason }),
+    ...(account === undefined ? {} : { account }),
     scopes,
     ...(expiresAt === undefined ? {} : { expiresAt }),
     connectedAt,

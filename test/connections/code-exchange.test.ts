@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import type { CompiledOAuth } from '../../src/config/compiled.ts';
 import { PRESETS } from '../../src/config/provider-presets.ts';
+import { accountName } from '../../src/connections/connect/account-name.ts';
 import { type Application, Authorization } from '../../src/connections/connect/authorization.ts';
 import { lackingScopes, newGrant } from '../../src/connections/oauth/grant-facts.ts';
 import { oauthConnection } from './oauth-scene.ts';
@@ -196,4 +197,26 @@ t.test('debug output of the libraries stays off: it holds secrets', async (t) =>
   });
   t.equal(stdout, 'true\n');
   t.notMatch(stderr, /canary|good-code/);
+});
+
+t.test('the name of an account: a line for people, or nothing', (t) => {
+  const token = (claims: unknown): string => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.y`;
+  const named = (claims: unknown) => accountName({ id_token: token(claims) });
+  t.equal(named({ preferred_username: 'octocat', email: 'o@x.example' }), 'octocat');
+  t.equal(named({ preferred_username: '', email: 'o@x.example' }), 'o@x.example');
+  t.equal(named({ name: 'a\u001b[31m\u202eb\n' }), 'a[31mb');
+  t.equal(named({ name: 'x'.repeat(1000) })?.length, 200);
+  for (const bad of [
+    undefined,
+    null,
+    'x',
+    {},
+    { id_token: 1 },
+    { id_token: 'x' },
+    { id_token: 'x.e30.y' },
+    { id_token: `x.${'a'.repeat(20_000)}.y` },
+  ])
+    t.equal(accountName(bad), undefined);
+  for (const bad of [null, [], 'x', { name: { a: 1 } }]) t.equal(named(bad), undefined);
+  t.end();
 });

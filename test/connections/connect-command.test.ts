@@ -76,7 +76,7 @@ t.test('the account of a whole tenant is connected by the operator', async (t) =
   if (link === undefined) throw new Error(waiting.out + waiting.err);
   t.match(await connectAs(s, link), /is connected$/);
   t.equal(await waiting.exit, 0, waiting.err);
-  t.match(waiting.err, /connected: \w+/);
+  t.match(waiting.err, /connected as ada <b>Lovelace<\/b>: \w+/);
   await until(async () => (await s.call('acme', 'company')).text === '{"sub":"ada"}');
   t.equal((await s.call('acme', 'company', {}, { token: s.token('acme', 'bob') })).text, '{"sub":"ada"}', 'for all of its users');
   const listed = await leasehold(['connection', 'list', 'acme', '--estate', s.estate], { env });

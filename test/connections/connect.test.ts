@@ -32,7 +32,8 @@ t.test('link, code, sign-in, and the same call goes through', { skip }, async (t
   await page.click('button');
   await allow(page, s.real);
   t.match(await heading(page), /is connected$/);
-  t.notMatch(await page.content(), /canary|access_token|refresh/);
+  t.match(await page.locator('main').innerText(), /Done: connected as ada <b>Lovelace<\/b>\./);
+  t.notMatch(await page.content(), /canary|access_token|refresh|id_token/);
   const { text: said } = await s.call('acme', 'me');
   t.equal(said, '{"sub":"ada"}');
   t.equal(

@@ -58,7 +58,15 @@ export async function startRealServer(): Promise<RealServer> {
       },
       rotateRefreshToken: true,
       issueRefreshToken: () => true,
-      findAccount: (_: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
+      findAccount: (_: unknown, accountId: string) => ({
+        accountId,
+        claims: (use: string) => ({
+          sub: accountId,
+          ...(use === 'id_token' ? { preferred_username: `${accountId} <b>Lovelace</b>` } : {}),
+        }),
+      }),
+      claims: { openid: ['sub', 'preferred_username'] },
+      conformIdTokenClaims: false,
       cookies: { keys: ['test'] },
       ttl: { AccessToken: 3600, RefreshToken: 86_400, ClientCredentials: 3600, Grant: 86_400, Session: 3600, Interaction: 3600 },
     });

@@ -16,6 +16,7 @@ import { createResolve, type Resolve } from '../../shared/net/resolve.ts';
 import { AuthorizationServers } from '../oauth/authorization-servers.ts';
 import { GuardedFetch } from '../oauth/guarded-fetch.ts';
 import { readAnswer, type Tokens, tokensOf } from '../oauth/token-answer.ts';
+import { accountName } from './account-name.ts';
 import { type CodeClient, createCodeClient } from './code-client.ts';
 import { mayAsk } from './guarded-agent.ts';
 
@@ -38,7 +39,8 @@ export interface Refused {
   readonly denied?: true;
 }
 export type Begun = { readonly ok: true; readonly url: string; readonly state: string; readonly verifier: string } | Refused;
-export type Exchanged = { readonly ok: true; readonly tokens: Tokens } | Refused;
+/** `account`: as a person knows it, where the server told it. */
+export type Exchanged = { readonly ok: true; readonly tokens: Tokens; readonly account: string | undefined } | Refused;
 
 export interface AuthorizationPorts {
   readonly privateOrigins: readonly string[];
@@ -104,7 +106,8 @@ export class Authorization {
       });
       const read = await readAnswer(response, oauth.quirks, this.#ports.now());
       if (!(read instanceof Response)) return refused(`token request: ${read.reason}`);
-      return { ok: true, tokens: tokensOf(await processAuthorizationCodeResponse(server, client, read)) };
+      const tokens = tokensOf(await processAuthorizationCodeResponse(server, client, read));
+      return { ok: true, tokens, account: accountName(raw.body) };
     } catch (cause) {
       if (cause instanceof AuthorizationResponseError) {
         const code = CODE.test(cause.error) ? cause.error : 'error';

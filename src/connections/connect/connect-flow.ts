@@ -19,7 +19,7 @@ import type {
 import { connectGrant } from '../oauth/connect-grant.ts';
 import { grantBinding, lackingScopes } from '../oauth/grant-facts.ts';
 import { whenFree } from '../oauth/renewal.ts';
-import { type Application, Authorization, type AuthorizationPorts } from './authorization.ts';
+import { type Application, Authorization, type AuthorizationPorts, type Exchanged } from './authorization.ts';
 import { connectSubject, FLOW_MS } from './connect-link.ts';
 import { isShortCode } from './short-code.ts';
 
@@ -67,6 +67,8 @@ export type Answered =
   | Failed
   | {
       readonly kind: 'connected';
+      /** As a person knows it, where the service told it. */
+      readonly account: string | undefined;
       readonly facts: FlowFacts /** Asked for and not given. */;
       readonly lacking: readonly string[];
     };
@@ -189,7 +191,7 @@ export class ConnectFlows {
     const application = this.#application(found.connection, flow);
     if (application === undefined) return this.#failed(found, 'the client secret of the application is not set');
     const finished = await this.#authorization.finish(application, answer, sent);
-    if (finished.ok) return this.#connected(found, finished.tokens);
+    if (finished.ok) return this.#connected(found, finished);
     if (finished.denied !== true) return this.#failed(found, finished.reason);
     await this.#ports.audit.append({ ...connectSubject(flow), kind: 'connect.denied', reason: 'by the person, at the service' });
     return { kind: 'denied', facts: found.facts };
@@ -252,14 +254,22 @@ export class ConnectFlows {
 
   async #connected(
     { stored, connection, facts }: Standing,
-    tokens: Parameters<typeof connectGrant>[1]['tokens'],
+    { tokens, account }: Extract<Exchanged, { ok: true }>,
   ): Promise<Answered> {
     const { key, scopes, asker, id } = stored.flow;
     const { grants, rejections, audit, now } = this.#ports;
-    const connected = { key, connection, tokens, requested: scopes, subject: asker, flow: id };
+    const connected = {
+      key,
+      connection,
+      tokens,
+      requested: scopes,
+      subject: asker,
+      flow: id,
+      ...(account === undefined ? {} : { account }),
+    };
     const grant: StoredGrant = await connectGrant({ grants, rejections, audit, now }, connected);
     this.#ports.onConnected({ id, tenant: key.tenant });
-    return { kind: 'connected', facts, lacking: lackingScopes(grant, connection.oauth, scopes) };
+    return { kind: 'connected', account, facts, lacking: lackingScopes(grant, connection.oauth, scopes) };
   }
 }
 

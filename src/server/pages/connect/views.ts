@@ -114,19 +114,19 @@ export function answeredPage(answered: Answered): Page {
     case 'failed':
       return failedPage(answered.facts, answered.reason);
     case 'connected':
-      return connectedPage(answered.facts, answered.lacking);
+      return connectedPage(answered.facts, answered.account, answered.lacking);
     default:
       return answered satisfies never;
   }
 }
 
-function connectedPage(facts: FlowFacts, lacking: readonly string[]): Page {
+function connectedPage(facts: FlowFacts, account: string | undefined, lacking: readonly string[]): Page {
   const less =
     lacking.length > 0 &&
     html`<p class="bad">${facts.service} gave fewer permissions than were asked for. Missing: ${lacking.join(', ')}. Tools that need them will ask again.</p>`;
   return {
     title: `${facts.service} is connected`,
-    body: html`<p class="good" role="status">Done.</p>${less}
+    body: html`<p class="good" role="status">Done${account === undefined ? '.' : `: connected as ${account}.`}</p>${less}
 ${factList(facts)}
 <p>You can close this page and go back to your MCP client. If it does not go on by itself, call the tool again.</p>`,
   };
