@@ -76,7 +76,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const code = REFUSED[error.code] ?? ((error.statusCode ?? 500) < 500 ? 'request_invalid' : 'internal_error');
     if (code === 'too_many_requests') denials.tooMany(request, reply, 1000, 'addressPerSecond');
-    else refuse(reply, failure(code), request.correlation);
+    else if (code !== 'body_too_large') refuse(reply, failure(code), request.correlation);
+    else
+      refuse(
+        reply,
+        failure(code, { message: `The request body is larger than the limit bodyBytes (${config.bodyBytes}).` }),
+        request.correlation,
+      );
   });
   serviceRoutes(app, options, exchanges);
   limitedByAddress(app, config.rates.addressPerSecond, (scope) => {

@@ -176,6 +176,10 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
     app.delete<{ Body: undefined }>(url, { onRequest: admit }, (request, reply) =>
       take(request, reply, (inbound, answer) => protocol.delete(inbound, answer)),
     );
+    // Before identity and body: the same for every tenant, whether it exists or not.
+    const notAllowed = (request: FastifyRequest, reply: FastifyReply): void =>
+      refuse(reply, failure('method_not_allowed'), request.correlation, { allow: 'GET, POST, DELETE' });
+    app.route({ method: ['PUT', 'PATCH'], url, onRequest: notAllowed, handler: notAllowed });
   }
 }
 

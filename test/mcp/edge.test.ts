@@ -339,6 +339,21 @@ await t.test('lists are paged for their owner', async (t) => {
   t.equal((await page(ADA, cursor)).error?.code, -32602, 'nor for another list');
 });
 
+await t.test('a method that the endpoint does not have, and a body that is too large', async (t) => {
+  const server = await startServer(t);
+  for (const method of ['PUT', 'PATCH']) {
+    for (const tenant of ['acme', 'nobody']) {
+      const reply = await read(await fetch(server.endpoint(tenant), { method, body: '{}' }));
+      t.match({ status: reply.status, data: reply.json?.error?.data }, { status: 405, data: { code: 'method_not_allowed' } });
+      t.equal(reply.headers.get('allow'), 'GET, POST, DELETE');
+    }
+  }
+  const { bodyBytes } = CONFIG;
+  const large = await post(server.endpoint(), ADA, ' '.repeat(bodyBytes + 1));
+  t.match({ status: large.status, code: large.json?.error?.data?.['code'] }, { status: 413, code: 'body_too_large' });
+  t.match(large.json?.error?.message, `bodyBytes (${bodyBytes})`, 'the limit is named');
+});
+
 await t.test('service routes', async (t) => {
   const health = { ready: true, detail: { hosts: { tools: 'up' } } };
   const server = await startServer(t, { health: () => health });
