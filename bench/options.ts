@@ -22,7 +22,18 @@ export interface BenchOptions {
   readonly tenants: number;
 }
 
-export const PARTS = ['echo', 'listing', 'payload', 'start', 'memory', 'recovery', 'isolation', 'auth', 'tenants'] as const;
+export const PARTS = [
+  'echo',
+  'listing',
+  'payload',
+  'start',
+  'memory',
+  'recovery',
+  'isolation',
+  'auth',
+  'upstream',
+  'tenants',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 export function readOptions(argv: readonly string[]): BenchOptions {

@@ -11,6 +11,7 @@ import type { MemoryFigures } from './sections/memory.ts';
 import type { PayloadRow } from './sections/payload.ts';
 import type { RecoveryFigures } from './sections/recovery.ts';
 import type { StartFigures } from './sections/start.ts';
+import type { UpstreamFigures } from './sections/upstream.ts';
 import type { TenantsFigures } from './sections/tenants.ts';
 
 export interface Report {
@@ -23,6 +24,7 @@ export interface Report {
   readonly recovery: RecoveryFigures | undefined;
   readonly isolation: readonly IsolationRow[];
   readonly auth: readonly AuthRow[];
+  readonly upstream: UpstreamFigures | undefined;
   readonly tenants: TenantsFigures | undefined;
   readonly bars: readonly Bar[];
 }
@@ -132,6 +134,22 @@ export function render(report: Report): string {
       unseenMs === undefined ? '' : ms(unseenMs),
     ]);
     section('tools/call, kind of token (2026-07-28)', table(head, rows));
+  }
+  if (report.upstream) {
+    const { rows, storm } = report.upstream;
+    const undici = rows.find(({ name }) => name === 'undici')?.measured.cpuUsTree;
+    const head = ['GET of an upstream', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs main', 'CPU µs hosts', 'tree, of undici'];
+    const cells = rows.map(({ name, measured: m }) => [
+      name,
+      whole(m.rps),
+      ms(m.p50Ms),
+      ms(m.p99Ms),
+      whole(m.cpuUsMain),
+      whole(m.cpuUsTree - m.cpuUsMain),
+      ratio(m.cpuUsTree, undici),
+    ]);
+    section('a declared REST tool, beside the same request by undici and in a tool of the SDK', table(head, cells));
+    section('100 calls at once with a token that is refused', figures(storm));
   }
   if (report.tenants) {
     const { large, alone, ...rest } = report.tenants;

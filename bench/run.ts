@@ -1,7 +1,7 @@
 // `npm run bench`: every figure in one go, on one machine, the servers in turns.
 //   --quick    about a minute: shorter, fewer rounds and samples
 //   --json     one JSON object on stdout instead of tables
-//   --only X   one part (repeatable): echo listing payload start memory recovery isolation auth tenants
+//   --only X   one part (repeatable): echo listing payload start memory recovery isolation auth upstream tenants
 //   --tenants  size of the large estate (default 10,000; quick 200)
 // Not responsible for building: `npm run bench` builds dist/ first. Progress goes to stderr.
 import { existsSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { memoryFigures } from './sections/memory.ts';
 import { payloadRows } from './sections/payload.ts';
 import { recoveryFigures } from './sections/recovery.ts';
 import { startFigures } from './sections/start.ts';
+import { upstreamFigures } from './sections/upstream.ts';
 import { tenantsFigures } from './sections/tenants.ts';
 import { CLI, PEER_NAMES, startLeasehold, startPeer, type Subject } from './subjects.ts';
 
@@ -57,10 +58,11 @@ const loads = await withSubjects(async (leasehold, peer) => {
     recovery: wants('recovery') ? await recoveryFigures(leasehold, options) : undefined,
   };
 });
-say('start, isolation, auth, memory');
+say('start, isolation, auth, upstream, memory');
 const start = wants('start') ? await startFigures(options) : undefined;
 const isolation = wants('isolation') ? await isolationRows(options) : [];
 const auth = wants('auth') ? await authRows(options) : [];
+const upstream = wants('upstream') ? await upstreamFigures(options) : undefined;
 const memory = wants('memory') ? await memoryFigures(options) : undefined;
 const { rows, listing, payload, tenants, recovery } = loads;
 const bars = barsOf({
@@ -81,6 +83,7 @@ const report: Report = {
   recovery,
   isolation,
   auth,
+  upstream,
   tenants,
   bars,
 };

@@ -2,15 +2,18 @@
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import Fastify from 'fastify';
+// Of the project, in the version that an egress host uses.
+import { request } from 'undici';
 import { ready, tools } from './ready.js';
 
+const all = { ...tools, fetch_item: { run: async ({ url }) => (await request(url)).body.text() } };
 const listed = Object.entries(tools).map(([name, { description, inputSchema }]) => ({ name, description, inputSchema }));
 const handler = createMcpHandler(
   () => {
     const server = new Server({ name: 'sdk-v2-fastify', version: '2.4.0' }, { capabilities: { tools: {} } });
     server.setRequestHandler('tools/list', () => ({ tools: listed }));
-    server.setRequestHandler('tools/call', ({ params }) => ({
-      content: [{ type: 'text', text: tools[params.name].run(params.arguments) }],
+    server.setRequestHandler('tools/call', async ({ params }) => ({
+      content: [{ type: 'text', text: await all[params.name].run(params.arguments) }],
     }));
     return server;
   },

@@ -48,7 +48,12 @@ async function scene(t: Test): Promise<Scene> {
   const key = { type: 'api_key', origins: [api.origin], in: 'header', name: 'X-Api-Key', key: { secret: 'api-key' } };
   const estate = writeEstate(t, {
     server: { egress: { privateOrigins: [server.origin, api.origin] } },
-    tenants: { acme: { tenant: { connections: { crm, key }, limits: { concurrentCalls: 100 } }, tools: { 'a.ts': TOOLS } } },
+    tenants: {
+      acme: {
+        tenant: { connections: { crm, key }, limits: { concurrentCalls: 100, queueLength: 100 } },
+        tools: { 'a.ts': TOOLS },
+      },
+    },
   });
   return {
     server,
