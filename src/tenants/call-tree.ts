@@ -62,7 +62,7 @@ export class Root {
     this.asking = asking;
     this.tenant = tenant;
     this.toolset = toolset;
-    this.deadline = Date.now() + timeoutMs;
+    this.deadline = Math.round(Date.now() + timeoutMs);
     this.#slot = slot;
     this.#deadlineTimer = setTimeout(() => this.stop('deadline'), timeoutMs);
   }
