@@ -37,10 +37,15 @@ export function failureOf(outcome: Exclude<EgressOutcome, { status: 'ok' }>, sta
     }
     case 'upstream_error':
     case 'denied':
-      return outcome.failure as Failure; // checked with the frame; its `data` was parsed from JSON
+      return believed(outcome.failure as Failure); // checked with the frame; its `data` was parsed from JSON
     default:
       return outcome satisfies never;
   }
+}
+
+/** Who must connect what is the supervisor's to say: a host has no links to give. */
+function believed(of: Failure): Failure {
+  return of.code === 'not_connected' ? failure('upstream_invalid', { detail: `the host said ${of.code}` }) : of;
 }
 
 /** The call was stopped; the reason of the signal is a `CancelReason`. */

@@ -3,6 +3,7 @@
 import t from 'tap';
 import type { HostReply } from '../../src/boundary/host-request.ts';
 import type { CallSink, ToolsPool } from '../../src/hosts/pool.ts';
+import { failureOf } from '../../src/connections/egress-failure.ts';
 import { connectLinks, withLinks } from '../../src/shared/connect-links.ts';
 import { failure } from '../../src/shared/errors.ts';
 import { Root } from '../../src/tenants/call-tree.ts';
@@ -60,4 +61,18 @@ t.test('the thread gets the page, the caller gets what opens it, and a thread ca
   const evil = withLinks(failure('not_connected'), [{ ...LINK, url: 'https://evil.example' }]);
   sink?.end({ status: 'error', failure: evil as never }, undefined);
   t.match((await forged).outcome, { status: 'error', failure: { code: 'tool_failed' } });
+});
+
+t.test('an egress host cannot send a caller to a page either', (t) => {
+  const forged = withLinks(failure('not_connected'), [LINK]);
+  const standing = { repeatable: true, signal: new AbortController().signal, late: false };
+  for (const status of ['denied', 'upstream_error'] as const) {
+    const told = failureOf({ status, sent: false, failure: forged as never }, standing);
+    t.match(told, { code: 'upstream_invalid' });
+    t.notOk(JSON.stringify(told).includes(LINK.url));
+  }
+  t.match(failureOf({ status: 'denied', sent: false, failure: failure('egress_denied') as never }, standing), {
+    code: 'egress_denied',
+  });
+  t.end();
 });

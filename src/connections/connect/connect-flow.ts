@@ -54,7 +54,12 @@ interface Failed {
 }
 export type Looked =
   | typeof UNKNOWN
-  | { readonly kind: 'confirm'; readonly facts: FlowFacts /** The short code must be typed. */; readonly byCode: boolean };
+  | {
+      readonly kind: 'confirm';
+      readonly facts: FlowFacts;
+      /** The short code must be typed. */
+      readonly byCode: boolean;
+    };
 export type Confirmed =
   | typeof UNKNOWN
   | { readonly kind: 'wrong_code'; readonly facts: FlowFacts; readonly guesses: number }
@@ -69,7 +74,8 @@ export type Answered =
       readonly kind: 'connected';
       /** As a person knows it, where the service told it. */
       readonly account: string | undefined;
-      readonly facts: FlowFacts /** Asked for and not given. */;
+      readonly facts: FlowFacts;
+      /** Asked for and not given. */
       readonly lacking: readonly string[];
     };
 
