@@ -1,5 +1,5 @@
 // `npm run bench`: every figure in one go, on one machine, the servers in turns.
-//   --quick    about a minute: shorter, fewer rounds and samples
+//   --quick    a few minutes: shorter, fewer rounds and samples
 //   --json     one JSON object on stdout instead of tables
 //   --only X   one part (repeatable): echo listing payload start memory recovery isolation auth upstream tenants
 //   --tenants  size of the large estate (default 10,000; quick 200)
