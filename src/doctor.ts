@@ -74,7 +74,9 @@ function rights(server: CompiledServer | undefined): Check[] {
 function files({ dataDir, masterKey }: CompiledServer): Check[] {
   return [
     closedToOthers('data folder', dataDir, `chmod 700 ${dataDir}`, 'is made at the first start'),
-    closedToOthers('master key', masterKey.path, `chmod 600 ${masterKey.path}`, 'is made at the first start'),
+    ...(masterKey.source === 'file'
+      ? [closedToOthers('master key', masterKey.path, `chmod 600 ${masterKey.path}`, 'is made at the first start')]
+      : []),
   ];
 }
 

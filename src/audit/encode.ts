@@ -105,6 +105,7 @@ function details(event: AuditEvent): string {
       return `,"bundle":${quote(event.bundle)},"reason":${quote(event.reason, REASON)}`;
     case 'tenant.separated':
       return `,"deaths":${number(event.deaths)},"until":${quote(event.until)}`;
+    case 'vault.rotated':
     case 'tenant.returned':
       return '';
     case 'audit.gap':

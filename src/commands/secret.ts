@@ -65,7 +65,7 @@ async function set({ io, estate, owner, shown, json }: Work, name: string): Prom
     await auditCommand(estate.config, [{ kind: 'secret.set', tenant: owner, secret: name }]);
     vault.secrets.set(owner, name, value, Date.now());
     if (createdKey !== undefined)
-      io.stderr.write(`a master key was made at ${createdKey}: back it up, the vault cannot be opened without it\n`);
+      io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
     if (json) io.stdout.write(`${JSON.stringify({ set: name, owner: shown, replaced: known })}\n`);
     else io.stderr.write(`${known ? 'replaced' : 'set'} ${name} of ${shown}\n`);
     return 0;

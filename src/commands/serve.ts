@@ -53,7 +53,7 @@ export async function serve(serving: Serving): Promise<number> {
     async (access) => {
       // The demo guards nothing worth a backup.
       if (access.createdKey !== undefined && serving.tokens === undefined)
-        io.stderr.write(`a master key was made at ${access.createdKey}: back it up\n`);
+        io.stderr.write(`a master key was made, ${access.createdKey}: back it up\n`);
       writeEditorSchemas(config.dataDir);
       const tokens = await serving.tokens?.(config, access);
       const runtime = await begin(config, access);

@@ -41,6 +41,11 @@ export const table: readonly TableEntry[] = [
     summary: 'add, connect, list and revoke the connections of a tenant',
     load: async () => (await import('./connection.ts')).connection,
   },
+  {
+    name: 'vault',
+    summary: 'change the master key, and check that everything sealed opens',
+    load: async () => (await import('./vault.ts')).vault,
+  },
   { name: 'audit', summary: 'check that the audit trail was not changed', load: async () => (await import('./audit.ts')).audit },
   {
     name: 'chaos',

@@ -85,7 +85,7 @@ function create({ io, estate, tenant, json }: Work, { subject, scopes, lastsMs }
     await auditTokens(estate.config, [{ kind: 'token.created', tenant, subject, token: made.record.id }]);
     add();
     if (createdKey !== undefined)
-      io.stderr.write(`a master key was made at ${createdKey}: back it up, the vault cannot be opened without it\n`);
+      io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
     if (json) {
       io.stdout.write(`${JSON.stringify({ token: made.token, id: made.record.id, tenant, subject, scopes, expiresAt })}\n`);
       return 0;

@@ -5,8 +5,9 @@ import type { CompiledServer } from '../config/compiled.ts';
 import { prepareDataDir } from '../config/data-dir.ts';
 import { problemLine } from '../shared/problem.ts';
 import { vaultExists } from '../vault/database.ts';
-import { loadMasterKey } from '../vault/master-key.ts';
-import { openVault, type Vault } from '../vault/vault.ts';
+import type { KeyPlace } from '../vault/keys/key-place.ts';
+import { loadMasterKey } from '../vault/keys/master-key.ts';
+import { openVault, type Vault, type VaultOptions } from '../vault/vault.ts';
 import { VaultError } from '../vault/vault-error.ts';
 import { UserError } from './command.ts';
 
@@ -17,7 +18,9 @@ export const SERVER_BUSY_MS = 20;
 export interface VaultAccess {
   readonly vault: Vault;
   readonly masterKey: Uint8Array;
-  /** Path of the key where it was made just now. */
+  /** Where the master key is. */
+  readonly place: KeyPlace;
+  /** The same, in words, where it was made just now. */
   readonly createdKey: string | undefined;
 }
 
@@ -38,14 +41,30 @@ function open({ dataDir, masterKey: source }: CompiledServer, busyMs: number): V
   const problem = prepareDataDir(dataDir);
   if (problem !== undefined) throw new UserError(problemLine(problem));
   try {
-    const { key, created } = loadMasterKey(source, vaultExists(dataDir));
-    return {
-      vault: openVault({ dataDir, masterKey: key, busyMs }),
-      masterKey: key,
-      createdKey: created ? source.path : undefined,
-    };
+    const { key, place, created } = loadMasterKey(source, vaultExists(dataDir));
+    // A server lives long enough for the key to change under it.
+    const follow = busyMs === SERVER_BUSY_MS;
+    const opened = openWith({ dataDir, busyMs, follow }, key, place);
+    return { ...opened, place, createdKey: created ? place.where : undefined };
   } catch (error) {
     if (error instanceof VaultError) throw new UserError(error.message);
     throw error;
+  }
+}
+
+/** A change of keys that was interrupted after the vault had taken the new one is finished here. */
+function openWith(
+  options: Omit<VaultOptions, 'masterKey'>,
+  key: Uint8Array,
+  place: KeyPlace,
+): { vault: Vault; masterKey: Uint8Array } {
+  try {
+    return { vault: openVault({ ...options, masterKey: key }), masterKey: key };
+  } catch (error) {
+    const next = error instanceof VaultError && error.code === 'key_wrong' ? place.read('next') : undefined;
+    if (next === undefined) throw error;
+    const vault = openVault({ ...options, masterKey: next });
+    place.promote();
+    return { vault, masterKey: next };
   }
 }

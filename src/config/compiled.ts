@@ -21,7 +21,10 @@ export interface CompiledServer {
   readonly dataDir: string;
   readonly drainMs: number;
   readonly bodyBytes: number;
-  readonly masterKey: { readonly source: 'file'; readonly path: string };
+  readonly masterKey:
+    | { readonly source: 'file'; readonly path: string }
+    | { readonly source: 'keychain'; readonly account: string }
+    | { readonly source: 'systemd-credential'; readonly name: string };
   readonly audit: { readonly mode: 'strict' | 'grouped' | 'relaxed' };
   /** Origins that may resolve to private addresses, chosen by the operator. */
   readonly privateOrigins: readonly string[];

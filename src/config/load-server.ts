@@ -95,10 +95,7 @@ class Compiler {
       dataDir,
       drainMs: given.drainMs ?? 10_000,
       bodyBytes: given.bodyBytes ?? 4_194_304,
-      masterKey: {
-        source: 'file',
-        path: given.masterKey === undefined ? resolve(dataDir, 'master.key') : this.#keyPath(given.masterKey.path),
-      },
+      masterKey: this.#masterKey(given.masterKey ?? { source: 'file' }, dataDir),
       audit: { mode: given.audit?.mode ?? 'grouped' },
       privateOrigins,
       net,
@@ -149,8 +146,19 @@ class Compiler {
   }
 
   /** A key file named in leasehold.json is relative to it, one from environment or flags to the working directory. */
-  #keyPath(path: string): string {
-    return this.#overrides.masterKey === undefined ? resolve(this.#estate, path) : resolve(path);
+  #masterKey(given: NonNullable<ServerOptions['masterKey']>, dataDir: string): CompiledServer['masterKey'] {
+    switch (given.source) {
+      case 'file': {
+        const base = this.#overrides.masterKey === undefined ? this.#estate : process.cwd();
+        return { source: 'file', path: given.path === undefined ? resolve(dataDir, 'master.key') : resolve(base, given.path) };
+      }
+      case 'keychain':
+        return { source: 'keychain', account: given.account ?? this.#estate };
+      case 'systemd-credential':
+        return { source: 'systemd-credential', name: given.name ?? 'leasehold-master-key' };
+      default:
+        return given satisfies never;
+    }
   }
 
   #listen(): CompiledServer['listen'] | undefined {

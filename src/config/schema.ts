@@ -36,9 +36,22 @@ export const ServerOptionsSchema = Type.Object(
     drainMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000, description: 'Time for running calls at the end.' })),
     bodyBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 67_108_864, description: 'Largest request body.' })),
     masterKey: Type.Optional(
-      Type.Object(
-        { source: Type.Literal('file'), path: Type.String({ minLength: 1 }) },
-        { ...strict, description: 'Where the master key is.' },
+      Type.Union(
+        [
+          Type.Object({ source: Type.Literal('file'), path: Type.Optional(Type.String({ minLength: 1 })) }, strict),
+          Type.Object(
+            { source: Type.Literal('keychain'), account: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })) },
+            strict,
+          ),
+          Type.Object(
+            {
+              source: Type.Literal('systemd-credential'),
+              name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.-]{1,100}$' })),
+            },
+            strict,
+          ),
+        ],
+        { description: 'Where the master key is. Default: a file in the data folder.' },
       ),
     ),
     audit: Type.Optional(Type.Object({ mode: Type.Optional(Type.Enum([...AUDIT_MODES])) }, strict)),

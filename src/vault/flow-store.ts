@@ -90,7 +90,7 @@ export class SqliteFlowStore implements FlowStore {
     const { link, tenant, version, sealed, expires_at: expiresAt } = found as Row;
     const key = this.#keys.find(tenant);
     if (key === undefined) return undefined;
-    const flow = JSON.parse(open(key, rowPlace(tenant, link, version), sealed).toString()) as ConnectFlow;
+    const flow = JSON.parse(open(key, flowRowPlace(tenant, link, version), sealed).toString()) as ConnectFlow;
     return { flow, version, expiresAt };
   }
 }
@@ -105,10 +105,10 @@ function placeOf({ key, asker, scopes }: Same): Place {
 }
 
 /** Link and version are part of the place: a flow does not open in another row, nor as another version. */
-function rowPlace(tenant: string, link: Uint8Array, version: string): Place {
+export function flowRowPlace(tenant: string, link: Uint8Array, version: string): Place {
   return [tenant, 'connect-flow', Buffer.from(link).toString('base64url'), version];
 }
 
 function sealFlow(key: TenantKey, flow: ConnectFlow, link: Uint8Array, version: string): Buffer {
-  return seal(key, rowPlace(flow.key.tenant, link, version), Buffer.from(JSON.stringify(flow)));
+  return seal(key, flowRowPlace(flow.key.tenant, link, version), Buffer.from(JSON.stringify(flow)));
 }

@@ -130,20 +130,20 @@ function nameOf(tenantKey: TenantKey, key: GrantKey): Uint8Array {
   return hiddenName(tenantKey, grantPlace('grant', key));
 }
 /** Name and version of the row are part of the place: a record does not open in another row, nor as another version. */
-function placeOf(tenant: string, name: Uint8Array, version: string): Place {
+export function grantRowPlace(tenant: string, name: Uint8Array, version: string): Place {
   return [tenant, 'grant', Buffer.from(name).toString('base64url'), version];
 }
 function sealContent(tenantKey: TenantKey, { tenant, slot, owner }: GrantKey, grant: Grant, version: string): Buffer {
   const content: Content = { slot, ...(owner === undefined ? {} : { owner }), grant };
   const name = nameOf(tenantKey, { tenant, slot, owner });
-  return seal(tenantKey, placeOf(tenant, name, version), Buffer.from(JSON.stringify(content)));
+  return seal(tenantKey, grantRowPlace(tenant, name, version), Buffer.from(JSON.stringify(content)));
 }
 function contentOf(
   tenantKey: TenantKey,
   tenant: string,
   row: Row,
 ): { slot: string; owner: GrantOwner | undefined; grant: Grant } {
-  const text = open(tenantKey, placeOf(tenant, row.slot, row.version), row.sealed).toString();
+  const text = open(tenantKey, grantRowPlace(tenant, row.slot, row.version), row.sealed).toString();
   const { slot, owner, grant } = JSON.parse(text) as Content;
   return { slot, owner, grant };
 }

@@ -11,7 +11,7 @@ import type { TenantKeys } from './tenant-keys.ts';
 
 const CACHED = 4096;
 
-function place(owner: string, name: string, version: string): Place {
+export function secretRowPlace(owner: string, name: string, version: string): Place {
   return [owner, 'secret', name, version];
 }
 
@@ -49,7 +49,7 @@ export class SqliteSecretStore implements SecretStore {
     const row = this.#select.get(owner, name) as { version: string; sealed: Uint8Array } | undefined;
     if (key === undefined || row === undefined) return undefined;
     const { version } = row;
-    const found = Object.freeze({ value: open(key, place(owner, name, version), row.sealed).toString(), version });
+    const found = Object.freeze({ value: open(key, secretRowPlace(owner, name, version), row.sealed).toString(), version });
     if (this.#cache.size >= CACHED) this.forget();
     this.#cache.set(id, found);
     return found;
@@ -58,7 +58,7 @@ export class SqliteSecretStore implements SecretStore {
   set(owner: string, name: string, value: string, now: number): void {
     const version = newCorrelationId(now);
     writeSealed({ db: this.#db, keys: this.#keys, tenant: owner, now }, (key) =>
-      this.#upsert.run(owner, name, version, seal(key, place(owner, name, version), Buffer.from(value)), now),
+      this.#upsert.run(owner, name, version, seal(key, secretRowPlace(owner, name, version), Buffer.from(value)), now),
     );
     this.forget();
   }

@@ -16,12 +16,12 @@ export interface TenantKey extends SealKey {
   readonly index: KeyObject;
 }
 
-function place(tenant: string, id: number): Place {
+export function keyPlaceOf(tenant: string, id: number): Place {
   return [tenant, 'tenant-key', String(id)];
 }
 
 export class TenantKeys {
-  readonly #wrap: SealKey;
+  #wrap: SealKey;
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
@@ -37,6 +37,11 @@ export class TenantKeys {
     changes.onChange(() => this.#cache.clear());
   }
 
+  /** The master key was changed: from now on this one wraps. */
+  follow(master: Uint8Array): void {
+    this.#wrap = wrappingKey(master);
+  }
+
   /** Undefined where the tenant has never sealed anything. Throws `seal_broken`. */
   find(tenant: string): TenantKey | undefined {
     this.#changes.check();
@@ -45,7 +50,7 @@ export class TenantKeys {
     const row = this.#select.get(tenant) as { key_id: number; wrapped: Uint8Array } | undefined;
     return row === undefined
       ? undefined
-      : this.#keep(tenant, row.key_id, open(this.#wrap, place(tenant, row.key_id), row.wrapped));
+      : this.#keep(tenant, row.key_id, open(this.#wrap, keyPlaceOf(tenant, row.key_id), row.wrapped));
   }
 
   /** The tenant's key, made where it has none. Only inside a write transaction. */
@@ -55,7 +60,7 @@ export class TenantKeys {
     if (known !== undefined) return known;
     const id = randomInt(1, 2 ** 32);
     const secret = randomBytes(KEY_BYTES);
-    this.#insert.run(tenant, id, seal(this.#wrap, place(tenant, id), secret), now);
+    this.#insert.run(tenant, id, seal(this.#wrap, keyPlaceOf(tenant, id), secret), now);
     return this.#keep(tenant, id, secret);
   }
 

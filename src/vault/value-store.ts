@@ -49,12 +49,10 @@ export class SqliteValueStore implements ValueStore {
   get(tenant: string, subject: string | undefined, key: string, now: number): Uint8Array | undefined {
     const tenantKey = this.#keys.find(tenant);
     if (tenantKey === undefined) return undefined;
-    const place = placeOf(tenant, subject, key);
-    const row = this.#select.get(tenant, slotOf(tenantKey, place)) as
-      | { sealed: Uint8Array; expires_at: number | null }
-      | undefined;
+    const slot = slotOf(tenantKey, placeOf(tenant, subject, key));
+    const row = this.#select.get(tenant, slot) as { sealed: Uint8Array; expires_at: number | null } | undefined;
     if (row === undefined || (row.expires_at !== null && row.expires_at <= now)) return undefined;
-    return open(tenantKey, place, row.sealed);
+    return open(tenantKey, valueRowPlace(tenant, slot), row.sealed);
   }
 
   set(
@@ -78,7 +76,7 @@ export class SqliteValueStore implements ValueStore {
           this.#expire.run(tenant, now);
           if (!this.#fits(tenant, slot, charged, quotaBytes)) return false;
         }
-        this.#upsert.run(tenant, slot, seal(tenantKey, place, value), charged, expiresAt ?? null);
+        this.#upsert.run(tenant, slot, seal(tenantKey, valueRowPlace(tenant, slot), value), charged, expiresAt ?? null);
         return true;
       });
     } catch (cause) {
@@ -102,6 +100,11 @@ export class SqliteValueStore implements ValueStore {
 
 function placeOf(tenant: string, subject: string | undefined, key: string): Place {
   return subject === undefined ? [tenant, 'store', 'tenant', key] : [tenant, 'store', 'subject', subject, key];
+}
+
+/** The slot is a keyed hash of subject and name, so a value opens in no other place of the store either. */
+export function valueRowPlace(tenant: string, slot: Uint8Array): Place {
+  return [tenant, 'store', Buffer.from(slot).toString('base64url')];
 }
 
 function slotOf(key: TenantKey, place: Place): Uint8Array {

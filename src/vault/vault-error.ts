@@ -7,6 +7,8 @@ export type VaultErrorCode =
   | 'key_unsafe'
   | 'key_invalid'
   | 'key_wrong'
+  | 'key_unavailable'
+  | 'rotation_running'
   | 'database_unusable'
   | 'database_newer'
   | 'seal_broken';

@@ -5,7 +5,7 @@ import { openDatabase, transact } from './database.ts';
 import { SqliteFlowStore } from './flow-store.ts';
 import { ForeignChanges } from './foreign-changes.ts';
 import { SqliteGrantStore } from './grant-store.ts';
-import { checkMasterKey } from './master-wrap.ts';
+import { checkMasterKey, forgetOldKey, rewrap, successorOf, sweepOldKey } from './rotation.ts';
 import { SqliteRefreshLocks } from './refresh-locks.ts';
 import { SqliteRejectionStore } from './rejection-store.ts';
 import { SqliteSecretStore } from './secret-store.ts';
@@ -25,6 +25,7 @@ import { TenantKeys } from './tenant-keys.ts';
 import { SqliteTokenStore } from './token-store.ts';
 import { SqliteUsageStore } from './usage-store.ts';
 import { SqliteValueStore } from './value-store.ts';
+import { type Verified, verifyRecords } from './verify.ts';
 
 export interface VaultOptions {
   readonly dataDir: string;
@@ -32,6 +33,8 @@ export interface VaultOptions {
   readonly masterKey: Uint8Array;
   /** Longest wait for another process's write, milliseconds, on the event loop. @default 20; the CLI may wait longer. */
   readonly busyMs?: number;
+  /** Follow a change of the master key also while nothing is asked of the vault: for a server. @default false */
+  readonly follow?: boolean;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
@@ -48,10 +51,19 @@ export interface Vault {
   readonly states: StateSeal;
   /** Destroys the tenant's key and all that it has here. What copies and backups still hold of its values cannot be opened. */
   shredTenant(tenant: string): void;
+  /** Puts another master key in the place of this one; servers that run follow within a second. Gives the number of tenants. */
+  rotateMasterKey(next: Uint8Array): number;
+  /** Ends a change of keys: who still holds the old one cannot follow any more. */
+  forgetOldKey(): void;
+  /** Opens every record. */
+  verify(): Verified;
   /** Whether the database answers. */
   healthy(): boolean;
   close(): void;
 }
+
+/** A running server must have noticed a new master key before the way to it is removed. */
+const FOLLOW_MS = 500;
 
 const TENANT_TABLES = [
   'store_values',
@@ -66,12 +78,23 @@ const TENANT_TABLES = [
 ];
 
 /** Throws a `VaultError`. */
-export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultOptions): Vault {
+export function openVault({ dataDir, masterKey, busyMs, follow = false, now = Date.now }: VaultOptions): Vault {
   const db = openDatabase(dataDir, busyMs);
   try {
     checkMasterKey(db, masterKey);
+    sweepOldKey(db);
     const changes = new ForeignChanges(db);
+    const states = createStateSeal(masterKey);
     const keys = new TenantKeys(db, masterKey, changes);
+    let master = masterKey;
+    changes.onChange(() => {
+      const successor = successorOf(db, master);
+      if (successor === undefined) return;
+      master = successor;
+      keys.follow(successor);
+      states.follow(successor);
+    });
+    const following = follow ? setInterval(() => changes.check(), FOLLOW_MS).unref() : undefined;
     const tokens = new SqliteTokenStore(db, changes);
     const secrets = new SqliteSecretStore(db, keys, changes);
     const grants = new SqliteGrantStore(db, keys, changes, now);
@@ -87,7 +110,7 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
       rejections,
       usage: new SqliteUsageStore(db),
       flows: new SqliteFlowStore(db, keys, now),
-      states: createStateSeal(masterKey),
+      states,
       shredTenant(tenant) {
         transact(db, () => {
           keys.destroy(tenant);
@@ -97,6 +120,15 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
         // secure_delete overwrote the pages; the log still holds the old ones until it is written back and emptied.
         db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       },
+      rotateMasterKey(next) {
+        const tenants = rewrap(db, master, next);
+        master = next;
+        keys.follow(next);
+        states.follow(next);
+        return tenants;
+      },
+      forgetOldKey: () => forgetOldKey(db),
+      verify: () => verifyRecords(db, keys),
       healthy() {
         try {
           return probe.get() !== undefined;
@@ -105,6 +137,7 @@ export function openVault({ dataDir, masterKey, busyMs, now = Date.now }: VaultO
         }
       },
       close() {
+        clearInterval(following);
         tokens.writeUses();
         tokens.close();
         db.close();

@@ -12,7 +12,7 @@ import type { EntryOverride } from '../../src/hosts/entry.ts';
 import { type Runtime, startRuntime } from '../../src/runtime.ts';
 import { problemLine } from '../../src/shared/problem.ts';
 import { createToken } from '../../src/vault/access-token.ts';
-import { loadMasterKey } from '../../src/vault/master-key.ts';
+import { loadMasterKey } from '../../src/vault/keys/master-key.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { type EstateFiles, writeEstate } from './estate.ts';
 import { modern, post } from './mcp-wire.ts';

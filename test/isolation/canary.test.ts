@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { OAuth2Connection } from '../../src/config/compiled.ts';
 import { newGrant } from '../../src/connections/oauth/grant-facts.ts';
-import { loadMasterKey } from '../../src/vault/master-key.ts';
+import { loadMasterKey } from '../../src/vault/keys/master-key.ts';
 import { FaultyServer } from '../connections/faulty-server.ts';
 import { json, startUpstream } from '../bindings/upstream-server.ts';
 import { canariesInFiles, canariesInProcess, canariesInText, type Canaries, hostProcesses } from '../helpers/canary.ts';

@@ -10,8 +10,12 @@ import { ROOMS } from './architecture/rules.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 function factsOf(file: string): PackageFacts {
-  const pkg = JSON.parse(readFileSync(file, 'utf8')) as { name: string; dependencies?: Record<string, string> };
-  return { name: pkg.name, dependencies: Object.keys(pkg.dependencies ?? {}) };
+  const pkg = JSON.parse(readFileSync(file, 'utf8')) as {
+    name: string;
+    dependencies?: Record<string, string>;
+    optionalDependencies?: Record<string, string>;
+  };
+  return { name: pkg.name, dependencies: Object.keys({ ...pkg.dependencies, ...pkg.optionalDependencies }) };
 }
 
 await t.test('the product keeps to its arrows', async (t) => {

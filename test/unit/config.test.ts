@@ -31,7 +31,7 @@ t.test('defaults without a file', async (t) => {
   t.strictSame(problems, []);
   t.strictSame(value?.listen, { host: '127.0.0.1', port: 8741 });
   t.equal(value?.dataDir, join(dir, '.leasehold'));
-  t.equal(value?.masterKey.path, join(dir, '.leasehold/master.key'));
+  t.strictSame(value?.masterKey, { source: 'file', path: join(dir, '.leasehold/master.key') });
   t.equal(value?.publicUrl, undefined);
   t.strictSame(value?.unsafe, []);
   t.strictSame(value?.limits, { ...DEFAULT_LIMITS });

@@ -11,7 +11,7 @@ import t from 'tap';
 import { STORE_VALUE_BYTES } from '../../src/shared/limits.ts';
 import { createToken, deriveDemoToken, hashToken } from '../../src/vault/access-token.ts';
 import { vaultExists } from '../../src/vault/database.ts';
-import { loadMasterKey } from '../../src/vault/master-key.ts';
+import { loadMasterKey } from '../../src/vault/keys/master-key.ts';
 import { open, type Place, seal, SEAL_BYTES } from '../../src/vault/seal.ts';
 import { openVault, type Vault, type VaultOptions } from '../../src/vault/vault.ts';
 

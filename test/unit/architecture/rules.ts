@@ -127,6 +127,7 @@ export const CONTRACTS: readonly string[] = [
 export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   piscina: ['workers'],
   'prom-client': ['src/metrics'],
+  keytar: ['src/vault/keys/keychain-child.ts'],
   // egress; and the CLI as a client of a running server
   undici: ['workers', 'src/shared/net', 'src/commands/mcp-client.ts'],
   // and one instance per OAuth application that never listens
