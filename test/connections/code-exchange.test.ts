@@ -7,8 +7,10 @@ import t, { type Test } from 'tap';
 import type { CompiledOAuth } from '../../src/config/compiled.ts';
 import { PRESETS } from '../../src/config/provider-presets.ts';
 import { accountName } from '../../src/connections/connect/account-name.ts';
-import { type Application, Authorization } from '../../src/connections/connect/authorization.ts';
+import { type Application, Authorization, type AuthorizationPorts } from '../../src/connections/connect/authorization.ts';
 import { lackingScopes, newGrant } from '../../src/connections/oauth/grant-facts.ts';
+import { startProxy } from '../bindings/proxy-server.ts';
+import { TEST_CERTIFICATE } from '../bindings/upstream-server.ts';
 import { oauthConnection } from './oauth-scene.ts';
 import { FaultyServer } from './faulty-server.ts';
 
@@ -180,6 +182,52 @@ t.test('addresses: private ones need the word of the operator', async (t) => {
     'a public name at a private address',
   );
   t.equal(s.server.tokenRequests.length, 0);
+});
+
+t.test("the operator's proxy and certificate authority serve the exchange too, and the guard on addresses stays", async (t) => {
+  const server = await FaultyServer.start({ tls: true });
+  t.teardown(() => server.close());
+  const proxy = await startProxy(t);
+  const authority = `upstream.test:${server.upstream.port}`;
+  const net = { proxy: proxy.origin, ca: TEST_CERTIFICATE.toString() };
+  const tried = async (origin: string, more: Partial<AuthorizationPorts>) => {
+    const authorization = new Authorization({ privateOrigins: [], redirectUri: () => REDIRECT, now: Date.now, ...more });
+    t.teardown(() => authorization.close());
+    const endpoints = { authorization: `${origin}/authorize`, token: `${origin}/token` };
+    const { oauth } = oauthConnection(origin, { endpoints });
+    const application: Application = { oauth, secret: undefined, scopes: ['read'] };
+    const begun = await authorization.begin(application);
+    if (!begun.ok) return begun;
+    return authorization.finish(application, new URLSearchParams({ code: 'good-code', state: begun.state }), begun);
+  };
+  t.match(await tried(`https://${authority}`, { net }), { ok: true, tokens: { accessToken: /^canary-access/ } });
+  t.strictSame(proxy.asked, [authority], 'one tunnel, by name');
+  t.equal(server.tokenRequests.length, 1);
+
+  const direct = `https://localhost:${server.upstream.port}`;
+  t.match(await tried(direct, { net, privateOrigins: [direct] }), { ok: true }, 'a private origin is reached directly');
+  t.equal(proxy.asked.length, 1);
+  t.match(
+    await tried(direct, { net: { proxy: net.proxy }, privateOrigins: [direct] }),
+    { ok: false, reason: 'it failed (DEPTH_ZERO_SELF_SIGNED_CERT)' },
+    'nobody vouches for its certificate',
+  );
+  t.match(
+    await tried(direct, { net: { ca: net.ca } }),
+    { ok: false, reason: /ADDRESS_REFUSED/ },
+    'nor did the operator allow it',
+  );
+  const literal = `https://127.0.0.1:${server.upstream.port}`;
+  t.match(await tried(literal, { net }), { ok: false, reason: /address that is not allowed/ }, 'an address is judged here');
+  t.equal(proxy.asked.length, 1);
+  for (const [status, code] of [
+    [403, 'PROXY_REFUSED'],
+    [502, 'PROXY_FAILED'],
+  ] as const) {
+    proxy.status = status;
+    t.match(await tried(`https://${authority}`, { net }), { ok: false, reason: `it failed (${code})` });
+  }
+  t.equal(server.tokenRequests.length, 2, 'none but the two that succeeded');
 });
 
 t.test('debug output of the libraries stays off: it holds secrets', async (t) => {

@@ -38,8 +38,8 @@ export class FaultyServer {
     this.upstream = upstream;
   }
 
-  static async start(): Promise<FaultyServer> {
-    const upstream = await startUpstream((request, response) => server.#answer(request, response));
+  static async start(options: { readonly tls?: boolean } = {}): Promise<FaultyServer> {
+    const upstream = await startUpstream((request, response) => server.#answer(request, response), options);
     const server = new FaultyServer(upstream);
     return server;
   }

@@ -1,14 +1,13 @@
 // The operator's proxy, certificate authorities and name servers, from leasehold.json to the sockets of an egress host; and
 // connections that are kept per tenant.
 import { createSocket } from 'node:dgram';
-import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { loadServerConfig } from '../../src/config/load-server.ts';
 import { toolset, writeEstate } from '../helpers/estate.ts';
 import { serveFolder } from '../helpers/runtime.ts';
+import { startProxy } from '../bindings/proxy-server.ts';
 import { json, startUpstream, TEST_CERTIFICATE } from '../bindings/upstream-server.ts';
 
 t.setTimeout(120_000);
@@ -25,38 +24,6 @@ const CODE = toolset(`
     return 'done';
   } }),
 `);
-
-interface Proxy {
-  readonly origin: string;
-  readonly asked: string[];
-  status: number;
-}
-/** Resolves every name to loopback, as only it can. */
-async function startProxy(t: Test): Promise<Proxy> {
-  const sockets = new Set<Socket>();
-  const server = createServer();
-  server.on('connect', (request: IncomingMessage, socket: Socket) => {
-    proxy.asked.push(request.url ?? '');
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    if (proxy.status !== 200) return socket.end(`HTTP/1.1 ${proxy.status} No\r\n\r\n`);
-    const onward = connect(Number(request.url?.split(':').at(-1)), '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      onward.pipe(socket).pipe(onward);
-    });
-    onward.on('error', () => socket.destroy());
-    sockets.add(onward);
-    return undefined;
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const proxy: Proxy = { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked: [], status: 200 };
-  return proxy;
-}
 
 t.test("a proxy and a certificate authority: names are the proxy's, private origins are reached directly", async (t) => {
   const proxy = await startProxy(t);

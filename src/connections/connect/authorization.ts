@@ -11,8 +11,9 @@ import {
   validateAuthResponse,
 } from 'oauth4webapi';
 import type { CompiledOAuth } from '../../config/compiled.ts';
-import type { NetSettings } from '../../shared/net/net-settings.ts';
-import { createResolve, type Resolve } from '../../shared/net/resolve.ts';
+import type { ConnectSettings } from '../../shared/net/connect.ts';
+import { connectSettings, type NetSettings, resolveBy } from '../../shared/net/net-settings.ts';
+import type { Resolve } from '../../shared/net/resolve.ts';
 import { AuthorizationServers } from '../oauth/authorization-servers.ts';
 import { GuardedFetch } from '../oauth/guarded-fetch.ts';
 import { readAnswer, type Tokens, tokensOf } from '../oauth/token-answer.ts';
@@ -55,14 +56,15 @@ export interface AuthorizationPorts {
 export class Authorization {
   readonly #ports: AuthorizationPorts;
   readonly #resolve: Resolve;
+  readonly #connect: ConnectSettings;
   readonly #guarded: GuardedFetch;
   readonly #servers: AuthorizationServers;
   readonly #clients = new Map<string, Promise<CodeClient>>();
 
   constructor(ports: AuthorizationPorts) {
     this.#ports = ports;
-    this.#resolve =
-      ports.resolve ?? createResolve(ports.net?.nameServers === undefined ? {} : { servers: ports.net.nameServers });
+    this.#resolve = ports.resolve ?? resolveBy(ports.net);
+    this.#connect = connectSettings(ports.net);
     this.#guarded = new GuardedFetch({ privateOrigins: ports.privateOrigins, net: ports.net, resolve: this.#resolve });
     this.#servers = new AuthorizationServers(this.#guarded, ports.now);
   }
@@ -148,9 +150,9 @@ export class Authorization {
     const key = JSON.stringify([oauth, secret?.version, scopes, authorization_endpoint, token_endpoint, redirectUri]);
     const known = this.#clients.get(key);
     if (known !== undefined) return known;
-    const isPrivate = this.#isPrivate(new URL(token_endpoint ?? ''));
-    const options = { oauth, secret: secret?.value, server, scopes, redirectUri, isPrivate, resolve: this.#resolve };
-    const made = createCodeClient(options);
+    const allowPrivate = this.#isPrivate(new URL(token_endpoint ?? ''));
+    const connect = { ...this.#connect, resolve: this.#resolve, allowPrivate };
+    const made = createCodeClient({ oauth, secret: secret?.value, server, scopes, redirectUri, connect });
     this.#clients.set(key, made);
     made.catch(() => this.#clients.delete(key));
     const oldest = this.#clients.entries().next();

@@ -8,7 +8,7 @@ import type { OAuth2Namespace } from '@fastify/oauth2';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AuthorizationServer } from 'oauth4webapi';
 import type { CompiledOAuth } from '../../config/compiled.ts';
-import type { Resolve } from '../../shared/net/resolve.ts';
+import type { ConnectOptions } from '../../shared/net/connect.ts';
 import { REQUEST_MS } from '../oauth/guarded-fetch.ts';
 import { guardedAgent } from './guarded-agent.ts';
 
@@ -22,9 +22,8 @@ export interface CodeClientOptions {
   readonly server: AuthorizationServer;
   readonly scopes: readonly string[];
   readonly redirectUri: string;
-  /** Of the token endpoint, which was checked (`mayAsk`). */
-  readonly isPrivate: boolean;
-  readonly resolve: Resolve;
+  /** How the token endpoint is reached, which was checked (`mayAsk`). */
+  readonly connect: ConnectOptions;
 }
 
 /** The raw answer of the token endpoint. */
@@ -49,7 +48,7 @@ interface Standin {
 
 export async function createCodeClient(options: CodeClientOptions): Promise<CodeClient> {
   const { plugin } = await loadPlugin();
-  const { oauth, secret, server, scopes, redirectUri, isPrivate, resolve } = options;
+  const { oauth, secret, server, scopes, redirectUri, connect } = options;
   const authorization = new URL(required(server.authorization_endpoint));
   const token = new URL(required(server.token_endpoint));
   const resource = oauth.resource === undefined ? {} : { resource: oauth.resource };
@@ -65,7 +64,7 @@ export async function createCodeClient(options: CodeClientOptions): Promise<Code
         authorizePath: authorization.pathname,
       },
       options: { authorizationMethod: oauth.clientAuth === 'client_secret_basic' && secret !== undefined ? 'header' : 'body' },
-      http: { agent: guardedAgent(token, isPrivate, resolve), timeout: REQUEST_MS / 2, maxBytes: BODY_BYTES },
+      http: { agent: guardedAgent(token, connect), timeout: REQUEST_MS / 2, maxBytes: BODY_BYTES },
     },
     ...(scopes.length === 0 ? {} : { scope: [...scopes] }),
     callbackUri: redirectUri,

@@ -3,6 +3,7 @@
 // Invariant: plain data without a secret, since it stands on the command line of a host.
 import { createSecureContext, rootCertificates } from 'node:tls';
 import { Clients } from './clients.ts';
+import type { ConnectSettings } from './connect.ts';
 import { createResolve, type Resolve } from './resolve.ts';
 
 export interface NetSettings {
@@ -14,10 +15,19 @@ export interface NetSettings {
   readonly nameServers?: readonly string[];
 }
 
-export function createClients({ proxy, ca, nameServers }: NetSettings = {}, resolve?: Resolve): Clients {
-  return new Clients(resolve ?? createResolve(nameServers === undefined ? {} : { servers: nameServers }), {
+export function createClients(net: NetSettings = {}, resolve: Resolve = resolveBy(net)): Clients {
+  return new Clients(resolve, connectSettings(net));
+}
+
+/** Names to addresses by the name servers of the operator. */
+export function resolveBy({ nameServers }: NetSettings = {}): Resolve {
+  return createResolve(nameServers === undefined ? {} : { servers: nameServers });
+}
+
+/** Made once and kept: to read all certificates takes milliseconds. */
+export function connectSettings({ proxy, ca }: NetSettings = {}): ConnectSettings {
+  return {
     ...(proxy === undefined ? {} : { proxy: new URL(proxy) }),
-    // Made once: to read all certificates takes milliseconds.
     ...(ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ca] }) }),
-  });
+  };
 }
