@@ -53,6 +53,8 @@ export interface Row {
   readonly aOutcome: string;
   readonly recoverMs: number | undefined;
   readonly supervisorMaxBlockMs: number | undefined;
+  /** Times that it was measured; the last one counts. */
+  readonly attempts: number;
   /** What missed its bar, in words; empty: passed. */
   readonly missed: readonly string[];
   readonly pass: boolean;
@@ -111,6 +113,7 @@ export function judge(observed: Observed): Row {
     aOutcome: counted(aOutcomes),
     recoverMs: observed.recoverMs,
     supervisorMaxBlockMs: observed.supervisorMaxBlockMs,
+    attempts: 1,
     missed,
     pass: missed.length === 0,
   };

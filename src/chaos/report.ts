@@ -25,7 +25,7 @@ export function rowLines(row: Row): string {
     `${ms(row.bP99QuietMs)} → ${ms(row.bP99Ms)}`.padStart(22),
     ms(row.recoverMs).padStart(11),
     ms(row.supervisorMaxBlockMs).padStart(9),
-    ` ${row.aOutcome}`,
+    ` ${row.aOutcome}${row.attempts === 1 ? '' : `  (measured ${row.attempts} times)`}`,
   ].join(' ');
   const same = row.bSameCordonSuccess === undefined ? [] : [`  B in the same cordon: ${percent(row.bSameCordonSuccess)}`];
   return `${[line, ...same, ...row.missed.map((reason) => `  ✗ ${reason}`)].join('\n')}\n`;
