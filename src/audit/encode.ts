@@ -97,6 +97,24 @@ function details(event: AuditEvent): string {
       return `,"connection":${quote(event.connection)},"flow":${quote(event.flow)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
     case 'credential.rejected':
       return `,"connection":${quote(event.connection)},"failures":${number(event.failures)}${optional('grant', event.grant)}`;
+    case 'user.added':
+    case 'user.password':
+    case 'user.removed':
+    case 'login.registered':
+    case 'login.reused':
+    case 'login.revoked':
+      return '';
+    case 'member.granted':
+    case 'member.revoked':
+    case 'login.consented':
+    case 'login.issued':
+    case 'login.refreshed':
+      return `,"scopes":${quote(event.scopes.join(' '), REASON)}`;
+    case 'login.signed_in':
+    case 'login.failed':
+    case 'login.signed_out':
+    case 'login.denied':
+      return `,"address":${quote(event.address)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
     case 'store.write':
       return `,"scope":${quote(event.scope)},"action":${quote(event.action)},"bytes":${number(event.bytes)}`;
     case 'toolset.changed':

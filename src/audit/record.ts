@@ -129,6 +129,21 @@ export type AuditEvent =
       readonly failures: number;
       readonly grant?: string;
     })
+  /** A person who signs in here, changed by the operator; the tenant is that of the membership. */
+  | (AuditSubject & { readonly kind: 'user.added' | 'user.password' | 'user.removed' })
+  | (AuditSubject & { readonly kind: 'member.granted' | 'member.revoked'; readonly scopes: readonly string[] })
+  /** A person at the pages of the embedded authorization server. A name that does not exist is left out: it may be a password. */
+  | (AuditSubject & {
+      readonly kind: 'login.signed_in' | 'login.failed' | 'login.signed_out' | 'login.denied';
+      readonly address: string;
+      readonly reason?: string;
+    })
+  | (AuditSubject & {
+      readonly kind: 'login.consented' | 'login.issued' | 'login.refreshed';
+      readonly scopes: readonly string[];
+    })
+  /** `reused`: a code or a refresh token came a second time, so all that came of it was ended. */
+  | (AuditSubject & { readonly kind: 'login.registered' | 'login.reused' | 'login.revoked' })
   | (AuditSubject & {
       readonly kind: 'store.write';
       readonly scope: 'tenant' | 'subject';

@@ -32,6 +32,11 @@ export const table: readonly TableEntry[] = [
   { name: 'logs', summary: 'show what the tools of a tenant logged', load: async () => (await import('./logs.ts')).logs },
   { name: 'token', summary: 'create, list and revoke bearer tokens', load: async () => (await import('./token.ts')).token },
   {
+    name: 'user',
+    summary: 'who signs in here, and which tenants they may use',
+    load: async () => (await import('./user.ts')).user,
+  },
+  {
     name: 'secret',
     summary: 'set, list and delete the secrets of connections',
     load: async () => (await import('./secret.ts')).secret,

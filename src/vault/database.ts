@@ -66,6 +66,20 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (tenant, day)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX usage_days_by_day ON usage_days (day);`,
+  `CREATE TABLE users (
+     name TEXT PRIMARY KEY, sealed BLOB NOT NULL, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE memberships (
+     tenant TEXT NOT NULL, subject TEXT NOT NULL, scopes TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (tenant, subject)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE login_state (
+     kind TEXT NOT NULL, place BLOB NOT NULL, alias BLOB, family BLOB, account BLOB, sealed BLOB NOT NULL, spent_at INTEGER,
+     expires_at INTEGER NOT NULL, PRIMARY KEY (kind, place)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX login_state_by_alias ON login_state (kind, alias) WHERE alias IS NOT NULL;
+   CREATE INDEX login_state_by_family ON login_state (family) WHERE family IS NOT NULL;
+   CREATE INDEX login_state_by_account ON login_state (account) WHERE account IS NOT NULL;
+   CREATE INDEX login_state_by_expiry ON login_state (kind, expires_at);`,
 ];
 
 export function databasePath(dataDir: string): string {

@@ -209,6 +209,78 @@ export interface FlowStore {
   end(flow: ConnectFlow, version: string): boolean;
 }
 
+/** A person who signs in here. */
+export interface UserRecord {
+  /** Also the subject of access tokens. */
+  readonly name: string;
+  /** What a password is compared with (`login/passwords`). */
+  readonly password: string;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  readonly changedAt: number;
+}
+export interface UserStore {
+  find(name: string): UserRecord | undefined;
+  /** False where there is one of this name. */
+  add(name: string, password: string, now: number): boolean;
+  /** False where there is none. Ends what is signed in by the old one. */
+  setPassword(name: string, password: string, now: number): boolean;
+  /** With memberships, sessions and grants. */
+  remove(name: string): boolean;
+  /** By name; no passwords. */
+  list(): Omit<UserRecord, 'password'>[];
+}
+
+/** That a subject who signs in here may use a tenant. */
+export interface Membership {
+  readonly tenant: string;
+  readonly subject: string;
+  /** At most these; empty: all scopes of the tenant. */
+  readonly scopes: readonly string[];
+  /** Epoch milliseconds. A token from before is not good. */
+  readonly since: number;
+}
+export interface MembershipStore {
+  /** Cached: what another process wrote counts within STALE_MS. The same object until something changes. */
+  find(tenant: string, subject: string): Membership | undefined;
+  /** Replaces the scopes of one that is there. */
+  grant(tenant: string, subject: string, scopes: readonly string[], now: number): void;
+  revoke(tenant: string, subject: string): boolean;
+  of(subject: string): Membership[];
+  list(tenant: string): Membership[];
+}
+
+/** What the authorization server keeps: sessions, codes, refresh tokens, clients, keys. Sealed as a whole, found by a hidden name. */
+export interface LoginEntry {
+  readonly value: { readonly [member: string]: unknown };
+  /** Epoch milliseconds: when it was used up. */
+  readonly spentAt: number | undefined;
+  readonly expiresAt: number;
+}
+export interface LoginNames {
+  /** A second name. */
+  readonly alias?: string | undefined;
+  /** What ends together. */
+  readonly family?: string | undefined;
+  /** Whose it is. */
+  readonly account?: string | undefined;
+}
+export interface LoginStore {
+  find(kind: string, id: string, now: number): LoginEntry | undefined;
+  byAlias(kind: string, alias: string, now: number): LoginEntry | undefined;
+  /** All of one kind, those first that end first. */
+  list(kind: string, now: number): LoginEntry[];
+  /** Durable when it returns. Whatever was there is replaced. `most`: of the kind; beyond, those that end first are dropped. */
+  put(kind: string, id: string, entry: Pick<LoginEntry, 'value' | 'expiresAt'>, names: LoginNames, most: number): void;
+  /** False where it was used up before, or is not there. */
+  spend(kind: string, id: string, now: number): boolean;
+  /** Moves its end. */
+  extend(kind: string, id: string, expiresAt: number): void;
+  delete(kind: string, id: string): void;
+  deleteFamily(family: string): void;
+  deleteAccount(account: string): void;
+}
+
 /** Seals what a client carries between two requests. Needs no row: the client has the only copy. */
 export interface StateSeal {
   /** `path` is what it is bound to besides the tenant. */

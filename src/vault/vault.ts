@@ -5,6 +5,8 @@ import { openDatabase, transact } from './database.ts';
 import { SqliteFlowStore } from './flow-store.ts';
 import { ForeignChanges } from './foreign-changes.ts';
 import { SqliteGrantStore } from './grant-store.ts';
+import { SqliteLoginStore } from './login-store.ts';
+import { SqliteMembershipStore } from './membership-store.ts';
 import { checkMasterKey, forgetOldKey, rewrap, successorOf, sweepOldKey } from './rotation.ts';
 import { SqliteRefreshLocks } from './refresh-locks.ts';
 import { SqliteRejectionStore } from './rejection-store.ts';
@@ -13,17 +15,21 @@ import { createStateSeal } from './state-seal.ts';
 import type {
   FlowStore,
   GrantStore,
+  LoginStore,
+  MembershipStore,
   RefreshLocks,
   RejectionStore,
   SecretStore,
   StateSeal,
   TokenStore,
   UsageStore,
+  UserStore,
   ValueStore,
 } from './stores.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import { SqliteTokenStore } from './token-store.ts';
 import { SqliteUsageStore } from './usage-store.ts';
+import { SqliteUserStore } from './user-store.ts';
 import { SqliteValueStore } from './value-store.ts';
 import { type Verified, verifyRecords } from './verify.ts';
 
@@ -49,6 +55,9 @@ export interface Vault {
   readonly flows: FlowStore;
   readonly usage: UsageStore;
   readonly states: StateSeal;
+  readonly users: UserStore;
+  readonly memberships: MembershipStore;
+  readonly login: LoginStore;
   /** Destroys the tenant's key and all that it has here. What copies and backups still hold of its values cannot be opened. */
   shredTenant(tenant: string): void;
   /** Puts another master key in the place of this one; servers that run follow within a second. Gives the number of tenants. */
@@ -75,6 +84,7 @@ const TENANT_TABLES = [
   'rejections',
   'connect_flows',
   'usage_days',
+  'memberships',
 ];
 
 /** Throws a `VaultError`. */
@@ -99,6 +109,8 @@ export function openVault({ dataDir, masterKey, busyMs, follow = false, now = Da
     const secrets = new SqliteSecretStore(db, keys, changes);
     const grants = new SqliteGrantStore(db, keys, changes, now);
     const rejections = new SqliteRejectionStore(db, keys, changes, now);
+    const memberships = new SqliteMembershipStore(db, changes);
+    const login = new SqliteLoginStore(db, keys, now);
     const removals = TENANT_TABLES.map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`));
     const probe = db.prepare('SELECT count(*) FROM vault_meta');
     return {
@@ -111,12 +123,15 @@ export function openVault({ dataDir, masterKey, busyMs, follow = false, now = Da
       usage: new SqliteUsageStore(db),
       flows: new SqliteFlowStore(db, keys, now),
       states,
+      users: new SqliteUserStore(db, keys, { login, memberships }),
+      memberships,
+      login,
       shredTenant(tenant) {
         transact(db, () => {
           keys.destroy(tenant);
           for (const removal of removals) removal.run(tenant);
         });
-        for (const store of [tokens, secrets, grants, rejections]) store.forget();
+        for (const store of [tokens, secrets, grants, rejections, memberships]) store.forget();
         // secure_delete overwrote the pages; the log still holds the old ones until it is written back and emptied.
         db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       },

@@ -2,11 +2,14 @@
 // Not responsible for what records mean. Read only.
 // Invariant: tells table and row number of a bad record, never content or names that are hidden.
 import type { DatabaseSync } from 'node:sqlite';
+import { SERVER_OWNER } from '../shared/ids.ts';
 import { open, type Place, type SealKey } from './seal.ts';
 import { flowRowPlace } from './flow-store.ts';
 import { grantRowPlace } from './grant-store.ts';
+import { loginRowPlace } from './login-store.ts';
 import { secretRowPlace } from './secret-store.ts';
 import type { TenantKeys } from './tenant-keys.ts';
+import { userRowPlace } from './user-store.ts';
 import { valueRowPlace } from './value-store.ts';
 
 export interface Verified {
@@ -15,7 +18,9 @@ export interface Verified {
   readonly bad: readonly { readonly table: string; readonly tenant: string; readonly row: number; readonly reason: string }[];
 }
 
-type Row = Record<string, string | number | Uint8Array> & { readonly tenant: string; readonly sealed: Uint8Array };
+/** Tables without a column `tenant` hold what belongs to the server. */
+type Stored = Record<string, string | number | Uint8Array> & { readonly tenant?: string; readonly sealed: Uint8Array };
+type Row = Stored & { readonly tenant: string };
 
 /** Every table with sealed rows, and where a row of it stands. */
 const TABLES: { readonly [table: string]: (row: Row) => Place } = {
@@ -23,6 +28,8 @@ const TABLES: { readonly [table: string]: (row: Row) => Place } = {
   secrets: (row) => secretRowPlace(row.tenant, row['name'] as string, row['version'] as string),
   grants: (row) => grantRowPlace(row.tenant, row['slot'] as Uint8Array, row['version'] as string),
   connect_flows: (row) => flowRowPlace(row.tenant, row['link'] as Uint8Array, row['version'] as string),
+  users: (row) => userRowPlace(row['name'] as string),
+  login_state: (row) => loginRowPlace(row['kind'] as string, row['place'] as Uint8Array),
 };
 
 export function verifyRecords(db: DatabaseSync, keys: Pick<TenantKeys, 'find'>): Verified {
@@ -45,8 +52,9 @@ export function verifyRecords(db: DatabaseSync, keys: Pick<TenantKeys, 'find'>):
 
   for (const [table, placeOf] of Object.entries(TABLES)) {
     let row = 0;
-    for (const entry of db.prepare(`SELECT * FROM ${table}`).iterate() as Iterable<Row>) {
+    for (const stored of db.prepare(`SELECT * FROM ${table}`).iterate() as Iterable<Stored>) {
       row += 1;
+      const entry: Row = { ...stored, tenant: stored.tenant ?? SERVER_OWNER };
       const reason = problemOf(entry, keyOf(entry.tenant), placeOf);
       if (reason === undefined) opened[table] = (opened[table] ?? 0) + 1;
       else bad.push({ table, tenant: entry.tenant, row, reason });

@@ -242,7 +242,8 @@ t.test('a vault of the first version is brought up to date', async (t) => {
   openVault({ dataDir, masterKey: KEY }).close();
   const db = new DatabaseSync(databasePath(dataDir));
   db.exec(
-    'DROP TABLE secrets; DROP TABLE grants; DROP TABLE refresh_locks; DROP TABLE rejections; DROP TABLE connect_flows; DROP TABLE usage_days;' +
+    'DROP TABLE secrets; DROP TABLE grants; DROP TABLE refresh_locks; DROP TABLE rejections; DROP TABLE connect_flows; DROP TABLE usage_days; DROP TABLE users;' +
+      'DROP TABLE memberships; DROP TABLE login_state;' +
       'ALTER TABLE tokens DROP COLUMN expires_at; ALTER TABLE tokens DROP COLUMN last_used_at;' +
       'DELETE FROM schema_migrations WHERE version >= 2',
   );

@@ -33,6 +33,10 @@ export const ROOMS: { readonly [room: string]: Room } = {
   // pure: takes a principal and a tool, gives a verdict; asked again for every nested call
   'src/auth/policy.ts': { runs: LEAVES, side: 'supervisor' },
   'src/auth': { runs: [...LEAVES, 'src/auth/policy.ts'], side: 'supervisor' },
+  // hashes and compares; the command that sets a password needs no more of the authorization server
+  'src/login/passwords.ts': { runs: LEAVES, side: 'supervisor' },
+  // the embedded authorization server
+  'src/login': { runs: [...LEAVES, 'src/login/passwords.ts', 'src/auth'], side: 'supervisor' },
   'src/connections': { runs: [...LEAVES, 'src/vault', 'src/hosts', 'src/audit'], side: 'supervisor' },
   // the file of an author's log: written by the server, read by `leasehold logs`
   'src/tenants/author-log.ts': { runs: LEAVES, side: 'supervisor' },
@@ -49,7 +53,10 @@ export const ROOMS: { readonly [room: string]: Room } = {
     side: 'supervisor',
   },
   'src/metrics': { runs: LEAVES, side: 'supervisor' },
-  'src/server': { runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/tenants', 'src/connections'], side: 'supervisor' },
+  'src/server': {
+    runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/login', 'src/tenants', 'src/connections'],
+    side: 'supervisor',
+  },
   'src/runtime.ts': {
     runs: [
       ...LEAVES,
@@ -60,6 +67,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/metrics',
       'src/mcp',
       'src/auth',
+      'src/login',
       'src/connections',
       'src/tenants/author-log.ts',
       'src/tenants',
@@ -83,6 +91,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/config',
       'src/vault',
       'src/audit',
+      'src/login/passwords.ts',
       'src/connections',
       'src/tenants/author-log.ts',
       'src/demo',
@@ -135,6 +144,7 @@ export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   '@fastify/*': ['src/server'],
   // never-listening child instances of the OAuth plugin
   '@fastify/oauth2': ['src/connections', 'src/auth'],
+  'oidc-provider': ['src/login'],
   '@modelcontextprotocol/*': ['src/mcp'],
   // reads the documents of declared tools when a toolset is loaded; no thread does
   graphql: ['src/tenants/toolset', 'src/demo'],

@@ -1,0 +1,174 @@
+// `leasehold user`: people who sign in at the server itself, and the tenants that they may use; a running server follows within a second.
+// Not responsible for signing in (`login/`).
+// Invariant: a password comes from a prompt without echo or from stdin and is never printed; recorded first, changed then.
+import { hashPassword, passwordProblem } from '../login/passwords.ts';
+import { NO_TENANT } from '../audit/record.ts';
+import type { Membership } from '../vault/stores.ts';
+import type { Vault } from '../vault/vault.ts';
+import { auditCommand, type CommandEvent } from './command-audit.ts';
+import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
+import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
+import { readSecret } from './secret-input.ts';
+import { checkedScopes } from './token-input.ts';
+import { withVault } from './vault-access.ts';
+
+/** What a person can type into a form and read in a record: no spaces, no look-alikes of other scripts. */
+const NAME = /^[a-z0-9](?:[a-z0-9._+@-]{0,126}[a-z0-9])?$/;
+
+export const user = defineCommand({
+  name: 'user',
+  summary: 'who signs in here, and which tenants they may use',
+  usage: [
+    'add <name>',
+    'passwd <name>',
+    'remove <name>',
+    'list [<tenant>]',
+    'grant <tenant> <name> [--scopes <list>]',
+    'revoke <tenant> <name>',
+  ],
+  options: {
+    scopes: { type: 'string', multiple: true, value: 'list', description: 'a,b: at most these (all of the tenant)' },
+    estate: estateOption,
+    json: jsonOption,
+  },
+  positionals: { min: 1, max: 3 },
+  help:
+    'For tenants with "auth": { "embedded": true }. The password is asked for, or read from stdin:\n' +
+    '  leasehold user add ada@acme.com < password.txt && leasehold user grant acme ada@acme.com',
+  async run({ values, positionals, io }) {
+    const [action = '', ...rest] = positionals;
+    if (values.scopes !== undefined && action !== 'grant') throw new UsageError('--scopes goes with grant');
+    const work = (): Work => ({ io, estate: locateEstate(io, values.estate), json: values.json === true });
+    switch (action) {
+      case 'add':
+      case 'passwd':
+        return setPassword(work(), checkedName(only(rest)), action);
+      case 'remove':
+        return remove(work(), checkedName(only(rest)));
+      case 'list':
+        return list(work(), rest.length === 0 ? undefined : only(rest));
+      case 'grant':
+      case 'revoke': {
+        const [tenant = '', ...names] = rest;
+        return member(work(), { tenant, name: checkedName(only(names)), scopes: checkedScopes(values.scopes ?? []) }, action);
+      }
+      default:
+        throw new UsageError(`'${action}' is none of add, passwd, remove, list, grant, revoke`);
+    }
+  },
+});
+
+interface Work {
+  readonly io: Io;
+  readonly estate: LocatedEstate;
+  readonly json: boolean;
+}
+
+function only([one, surplus]: readonly string[]): string {
+  if (one === undefined) throw new UsageError('an argument is missing');
+  if (surplus !== undefined) throw new UsageError(`unexpected argument '${surplus}'`);
+  return one;
+}
+
+function checkedName(given: string): string {
+  if (!NAME.test(given)) throw new UsageError('a name is letters a-z, digits and . _ + @ - : ada@acme.com');
+  return given;
+}
+
+function said({ io, json }: Work, done: object, text: string): number {
+  if (json) io.stdout.write(`${JSON.stringify(done)}\n`);
+  else io.stderr.write(`${text}\n`);
+  return 0;
+}
+
+function requireUser(vault: Vault, name: string): void {
+  if (vault.users.find(name) === undefined) throw new UserError(`there is no user ${name}; leasehold user list shows them`);
+}
+
+async function setPassword(work: Work, name: string, action: 'add' | 'passwd'): Promise<number> {
+  const { io, estate } = work;
+  return withVault(estate.config, async ({ vault, createdKey }) => {
+    const exists = vault.users.find(name) !== undefined;
+    if (exists === (action === 'add'))
+      throw new UserError(
+        exists ? `there is a user ${name}; leasehold user passwd ${name} changes the password` : `there is no user ${name}`,
+      );
+    const password = await readSecret(io, `password of ${name}`);
+    const problem = passwordProblem(password);
+    if (problem !== undefined) throw new UserError(`${problem}; nothing was changed`);
+    const hashed = await hashPassword(password);
+    const kind = action === 'add' ? 'user.added' : 'user.password';
+    await auditCommand(estate.config, [{ kind, tenant: NO_TENANT, subject: name }]);
+    const now = Date.now();
+    const done = action === 'add' ? vault.users.add(name, hashed, now) : vault.users.setPassword(name, hashed, now);
+    if (!done) throw new UserError(`${name} was changed by another command just now`);
+    if (createdKey !== undefined)
+      io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
+    return action === 'add'
+      ? said(work, { added: name }, `${name} can sign in. leasehold user grant <tenant> ${name} lets them use a tenant`)
+      : said(work, { changed: name }, `${name} has another password; what was signed in with the old one must sign in again`);
+  });
+}
+
+function remove(work: Work, name: string): Promise<number> {
+  return withVault(work.estate.config, async ({ vault }) => {
+    requireUser(vault, name);
+    const memberships = vault.memberships.of(name);
+    await auditCommand(work.estate.config, [
+      ...memberships.map(({ tenant, scopes }): CommandEvent => ({ kind: 'member.revoked', tenant, subject: name, scopes })),
+      { kind: 'user.removed', tenant: NO_TENANT, subject: name },
+    ]);
+    vault.users.remove(name);
+    return said(work, { removed: name }, `removed ${name}`);
+  });
+}
+
+interface Wanted {
+  readonly tenant: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+}
+
+function member(work: Work, { tenant, name, scopes }: Wanted, action: 'grant' | 'revoke'): Promise<number> {
+  const { estate } = work;
+  // Of a tenant that is gone a membership can still be taken back.
+  if (action === 'grant') requireTenant(estate, tenant);
+  return withVault(estate.config, async ({ vault }) => {
+    if (action === 'grant') {
+      requireUser(vault, name);
+      await auditCommand(estate.config, [{ kind: 'member.granted', tenant, subject: name, scopes }]);
+      vault.memberships.grant(tenant, name, scopes, Date.now());
+      const may = scopes.length === 0 ? `everything in ${tenant}` : `${tenant}: ${scopes.join(' ')}`;
+      return said(work, { granted: { tenant, subject: name, scopes } }, `${name} may use ${may}`);
+    }
+    const known = vault.memberships.find(tenant, name);
+    if (known === undefined) throw new UserError(`${name} is no member of ${tenant}`);
+    await auditCommand(estate.config, [{ kind: 'member.revoked', tenant, subject: name, scopes: known.scopes }]);
+    vault.memberships.revoke(tenant, name);
+    return said(work, { revoked: { tenant, subject: name } }, `${name} may not use ${tenant} any more`);
+  });
+}
+
+function list(work: Work, tenant: string | undefined): Promise<number> {
+  const { io, json } = work;
+  return withVault(work.estate.config, ({ vault }) => {
+    const rows =
+      tenant === undefined
+        ? vault.users.list().map((one) => ({ ...one, tenants: vault.memberships.of(one.name).map(({ tenant: id }) => id) }))
+        : vault.memberships.list(tenant);
+    if (json) io.stdout.write(`${JSON.stringify(rows)}\n`);
+    else if (rows.length === 0) io.stderr.write('there are none\n');
+    else
+      io.stdout.write(
+        rows
+          .map((row) => ('tenants' in row ? `${row.name}  ${row.tenants.join(' ') || 'no tenant'}\n` : memberRow(row)))
+          .join(''),
+      );
+    return 0;
+  });
+}
+
+function memberRow({ subject, scopes, since }: Membership): string {
+  const may = scopes.length === 0 ? 'all scopes' : scopes.join(' ');
+  return `${subject}  ${may}  since ${new Date(since).toISOString()}\n`;
+}

@@ -1,0 +1,151 @@
+// People who sign in here and their memberships: the command, what is stored, what is recorded, and what a changed password ends.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import t, { type Test } from 'tap';
+import { hashPassword, Passwords } from '../../src/login/passwords.ts';
+import { databasePath } from '../../src/vault/database.ts';
+import { openVault, type Vault } from '../../src/vault/vault.ts';
+import { cli, leasehold } from '../helpers/cli.ts';
+
+const KEY = Buffer.alloc(32, 7);
+const PASSWORD = 'canary correct horse';
+const MOST = 100;
+
+function vaultIn(t: Test, dataDir: string, masterKey: Uint8Array = KEY): Vault {
+  const vault = openVault({ dataDir, masterKey });
+  t.teardown(() => vault.close());
+  return vault;
+}
+const entry = (value: Record<string, unknown>, expiresAt = Date.now() + 60_000) => ({ value, expiresAt });
+
+t.test('leasehold user: passwords from stdin, memberships, a record of each, nothing shown', async (t) => {
+  const estate = t.testdir({
+    'leasehold.json': '{}',
+    tenants: { acme: { 'tenant.json': '{}' }, globex: { 'tenant.json': '{}' } },
+  });
+  const env = { HOME: estate, XDG_DATA_HOME: estate, XDG_STATE_HOME: estate, XDG_RUNTIME_DIR: estate };
+  const user = (args: string[]) => leasehold(['user', ...args, '--estate', estate], { env });
+  const typed = (args: string[], input: string) =>
+    spawnSync(process.execPath, [cli, 'user', ...args, '--estate', estate], {
+      env: { ...process.env, ...env },
+      input,
+      encoding: 'utf8',
+    });
+  t.match(typed(['add', 'ada@acme.com'], `${PASSWORD}\n`), { status: 0, stdout: '' });
+  t.match(typed(['add', 'bob'], 'short\n'), { status: 1, stderr: /at least 12 characters/ });
+  t.match(typed(['add', 'ada@acme.com'], `${PASSWORD}\n`), { status: 1, stderr: /there is a user/ });
+  t.match(await user(['add', 'Ada Smith']), { code: 2, stderr: /a name is/ });
+  t.match(await user(['grant', 'acme', 'nobody']), { code: 1, stderr: /there is no user nobody/ });
+  t.match(await user(['grant', 'nowhere', 'ada@acme.com']), { code: 1, stderr: /there is no tenant/ });
+  t.match(await user(['list', '--scopes', 'a']), { code: 2, stderr: /goes with grant/ });
+  t.match(await user(['grant', 'acme', 'ada@acme.com', '--scopes', 'read,write']), {
+    code: 0,
+    stderr: /may use acme: read write/,
+  });
+  t.match(await user(['grant', 'globex', 'ada@acme.com']), { code: 0 });
+  t.match(await user(['list']), { stdout: 'ada@acme.com  acme globex\n' });
+  t.match(await user(['list', 'acme']), { stdout: /^ada@acme\.com {2}read write {2}since / });
+
+  const key = Buffer.from(readFileSync(join(estate, '.leasehold/master.key'), 'latin1').trim(), 'base64url');
+  const vault = vaultIn(t, join(estate, '.leasehold'), key);
+  t.equal(await new Passwords().matches(PASSWORD, vault.users.find('ada@acme.com')?.password), true);
+  t.match(vault.memberships.find('acme', 'ada@acme.com'), { scopes: ['read', 'write'] });
+  t.match(await user(['revoke', 'acme', 'ada@acme.com']), { code: 0 });
+  t.match(await user(['revoke', 'acme', 'ada@acme.com']), { code: 1, stderr: /no member/ });
+  t.match(await user(['remove', 'ada@acme.com']), { code: 0 });
+  t.match(await user(['list']), { stdout: '', stderr: /there are none/ });
+  t.match(await user(['list', 'globex']), { stdout: '' }, 'a removed user leaves no membership');
+
+  const recorded = ['acme', 'globex', '_server'].map((tenant) =>
+    readFileSync(join(estate, `.leasehold/cli/audit/${tenant}.jsonl`), 'utf8'),
+  );
+  const kinds = recorded.map((text) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { event: { kind: string } }).event.kind),
+  );
+  t.strictSame(kinds, [
+    ['member.granted', 'member.revoked'],
+    ['member.granted', 'member.revoked'],
+    ['user.added', 'user.removed'],
+  ]);
+  t.notMatch(recorded.join(''), /canary|scrypt/);
+});
+
+t.test(
+  'passwords: salted, compared whole, in any composition; a name that does not exist is refused in the same way',
+  async (t) => {
+    const passwords = new Passwords();
+    const [one, other] = await Promise.all([hashPassword('Zoë has a long password'), hashPassword('Zoë has a long password')]);
+    t.not(one, other);
+    t.equal(await passwords.matches('Zoe\u0308 has a long password', one), true);
+    t.equal(await passwords.matches('Zoë has a long password ', one), false);
+    t.equal(await passwords.matches('A'.repeat(43), undefined), false);
+    const [form] = /^scrypt\$15\$8\$3\$/.exec(one) ?? [];
+    t.ok(form, 'with its parameters');
+    // Two at work and 32 waiting: the next is told to come again, and nobody who waits is forgotten.
+    const all = await Promise.all(
+      Array.from({ length: 36 }, () => passwords.matches('x', 'scrypt$4$1$1$AAAAAAAAAAAAAAAAAAAAAA$' + 'A'.repeat(43))),
+    );
+    t.equal(all.filter((answer) => answer === undefined).length, 2);
+    t.equal(await passwords.matches('x', undefined), false);
+    await t.rejects(passwords.matches('x', 'plain'), 'what is no hash matches nothing');
+  },
+);
+
+t.test('what the authorization server keeps is hidden, bounded, spent once and ends with its family or its user', async (t) => {
+  const dataDir = t.testdir();
+  const vault = vaultIn(t, dataDir);
+  const { login, users, memberships } = vault;
+  const now = Date.now();
+  login.put('Code', 'canary-code', entry({ secret: 'canary-value' }), { family: 'canary-family', account: 'ada' }, MOST);
+  t.match(login.find('Code', 'canary-code', now), { value: { secret: 'canary-value' }, spentAt: undefined });
+  t.equal(login.find('Token', 'canary-code', now), undefined);
+  t.equal(login.find('Code', 'canary-code', now + 61_000), undefined, 'what has expired is not given out');
+  t.equal(login.spend('Code', 'canary-code', now), true);
+  t.equal(login.spend('Code', 'canary-code', now), false);
+  t.equal(login.find('Code', 'canary-code', now)?.spentAt, now);
+  t.notMatch(readFileSync(databasePath(dataDir), 'latin1') + readFileSync(`${databasePath(dataDir)}-wal`, 'latin1'), /canary/);
+
+  users.add('eva', 'hash-0', now);
+  t.match(vault.verify(), { bad: [], opened: { users: 1, login_state: 1 } });
+  // A row that was moved to another name does not open.
+  login.put('Code', 'other', entry({}), {}, MOST);
+  const db = new DatabaseSync(databasePath(dataDir));
+  db.exec('UPDATE login_state SET sealed = (SELECT sealed FROM login_state WHERE family IS NULL) WHERE family IS NOT NULL');
+  db.close();
+  t.match(vault.verify().bad, [{ table: 'login_state', tenant: '_server' }]);
+  t.throws(() => login.find('Code', 'canary-code', now), { code: 'seal_broken' });
+
+  login.put('Session', 's', entry({ n: 1 }), { alias: 'uid', account: 'ada' }, MOST);
+  t.match(login.byAlias('Session', 'uid', now), { value: { n: 1 } });
+  login.deleteFamily('canary-family');
+  t.equal(login.find('Code', 'canary-code', now), undefined);
+  t.ok(login.find('Session', 's', now));
+
+  users.add('ada', 'hash-1', now);
+  memberships.grant('acme', 'ada', [], now);
+  const kept = memberships.find('acme', 'ada');
+  t.equal(memberships.find('acme', 'ada'), kept, 'the same object');
+  memberships.grant('acme', 'ada', ['read'], now + 5000);
+  t.match(memberships.find('acme', 'ada'), { scopes: ['read'], since: now }, 'other scopes are no other membership');
+  t.equal(users.setPassword('ada', 'hash-2', now), true);
+  t.equal(login.find('Session', 's', now), undefined, 'a changed password ends sessions');
+  t.equal(users.setPassword('eve', 'hash', now), false);
+
+  for (let n = 0; n < 12; n += 1) login.put('Client', `c${n}`, entry({ n }, now + 60_000 + n), {}, 10);
+  t.strictSame(
+    [login.find('Client', 'c1', now), login.list('Client', now).length],
+    [undefined, 10],
+    'what ends first goes first',
+  );
+  login.extend('Client', 'c2', now + 600_000);
+  login.put('Client', 'c12', entry({}, now + 60_020), {}, 10);
+  t.ok(login.find('Client', 'c2', now), 'one that was used stays');
+
+  vault.shredTenant('acme');
+  t.equal(memberships.find('acme', 'ada'), undefined);
+});
