@@ -1,17 +1,14 @@
-// The whole run: B's steady load in a process of its own, one fault of A after another, one row for each.
+// The whole run: one fault of A after another beside B's steady load, one row for each.
 // Not responsible for what faults do (`faults`), for the verdict (`judge`) or for printing (`report`).
 // Invariant: load on loopback only, bounded in count and time; everything that was started is ended, also after a failure.
-import { type ChildProcess, fork } from 'node:child_process';
-import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { apartCordon } from '../shared/cordon-name.ts';
 import type { Fault, Victim } from './faults.ts';
 import { judge, type Row, seen } from './judge.ts';
-import { callTool, type Target } from './mcp-call.ts';
+import { callTool } from './mcp-call.ts';
 import type { ServedEstate } from './served-estate.ts';
-import type { LoadOrder, LoadWindow } from './steady-load.ts';
+import { Session } from './session.ts';
 
 /** How long and how hard. */
 export interface Effort {
@@ -27,56 +24,69 @@ export const FULL: Effort = { perSecond: 250, quietMs: 3000, faultMs: 9000, atte
 export const SHORT: Effort = { perSecond: 100, quietMs: 1500, faultMs: 3000, attempts: 3 };
 
 export interface Campaign {
-  readonly served: ServedEstate;
+  /** Starts the server. */
+  readonly serve: () => Promise<ServedEstate>;
   readonly estate: string;
   readonly faults: readonly Fault[];
   readonly effort: Effort;
-  /** Tokens by tenant: `steady`, `apart`, `noisy` and one tenant of its own for each fault that ends hosts. */
+  /** Tokens by tenant: `steady`, `apart`, `noisy`. */
   readonly tokens: ReadonlyMap<string, string>;
   row(row: Row): void;
 }
 
-/** Of a tenant that only this fault uses: whoever killed a host before is not in the shared one any more. */
-export function tenantOf(fault: Fault): string {
-  return fault.contained === 'thread' ? 'noisy' : `noisy-${fault.name.replaceAll(/[^a-z]+/g, '-')}`;
-}
-
-const LOAD_ENTRY = fileURLToPath(new URL(`./steady-load${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
+const NOISY = 'noisy';
 const SHARED = 'shared';
 /** Between two strikes: a client that is refused does not come back at once. */
 const PAUSE_MS = 50;
 const RECOVERY_MS = 15_000;
 
 export async function runCampaign(campaign: Campaign): Promise<readonly Row[]> {
-  const { effort, faults } = campaign;
-  const load = new SteadyLoad(
-    ['steady', 'apart'].map((tenant) => target(campaign, tenant)),
-    effort.perSecond,
-  );
-  const agent = new Agent({ keepAlive: true, maxSockets: 2048 });
   const rows: Row[] = [];
+  let shared: Session | undefined;
   try {
-    await load.window();
-    for (const fault of faults) {
-      let row = await one(campaign, fault, load, agent);
-      for (let attempt = 2; !row.pass && attempt <= effort.attempts; attempt += 1) {
-        row = { ...(await one(campaign, fault, load, agent)), attempts: attempt };
-      }
+    for (const fault of campaign.faults) {
+      let row: Row;
+      if (fault.contained === 'host') row = await alone(campaign, fault);
+      else row = await measured(campaign, fault, (shared ??= await begin(campaign)));
       rows.push(row);
       campaign.row(row);
     }
   } finally {
-    load.close();
-    agent.destroy();
+    await shared?.close();
   }
   return rows;
 }
 
-async function one(campaign: Campaign, fault: Fault, load: SteadyLoad, agent: Agent): Promise<Row> {
-  const { served, effort, estate } = campaign;
-  const tenant = tenantOf(fault);
+async function measured(campaign: Campaign, fault: Fault, session: Session): Promise<Row> {
+  let row = await one(campaign, fault, session);
+  for (let attempts = 2; !row.pass && attempts <= campaign.effort.attempts; attempts += 1) {
+    row = { ...(await one(campaign, fault, session)), attempts };
+  }
+  return row;
+}
+
+/** On a server of its own each time: once a host has died, those who were in it are kept apart. */
+async function alone(campaign: Campaign, fault: Fault): Promise<Row> {
+  for (let attempts = 1; ; attempts += 1) {
+    const session = await begin(campaign);
+    try {
+      const row = await one(campaign, fault, session);
+      if (row.pass || attempts >= campaign.effort.attempts) return { ...row, attempts };
+    } finally {
+      await session.close();
+    }
+  }
+}
+
+async function begin({ serve, tokens, effort }: Campaign): Promise<Session> {
+  return Session.begin(await serve(), tokens, effort.perSecond);
+}
+
+async function one({ effort, estate }: Campaign, fault: Fault, session: Session): Promise<Row> {
+  const { served, agent } = session;
+  const tenant = NOISY;
   const victim: Victim = {
-    target: target(campaign, tenant),
+    target: session.target(tenant),
     agent,
     folder: join(estate, 'tenants', tenant),
     killHost: () => {
@@ -88,9 +98,9 @@ async function one(campaign: Campaign, fault: Fault, load: SteadyLoad, agent: Ag
   };
   // Both are up before they are compared.
   await recovered(victim);
-  await load.window();
+  await session.window();
   await delay(effort.quietMs);
-  const [quietBeside = []] = (await load.window()).calls;
+  const [quietBeside = []] = (await session.window()).calls;
   await maxBlockMs(served);
   const eventsBefore = served.hostEvents.length;
   const aOutcomes: Record<string, number> = {};
@@ -102,7 +112,7 @@ async function one(campaign: Campaign, fault: Fault, load: SteadyLoad, agent: Ag
     recoverMs = ms === undefined || recoverMs === undefined ? undefined : Math.max(recoverMs, ms);
     await delay(PAUSE_MS);
   } while (performance.now() < until && served.ended === undefined);
-  const { calls } = await load.window();
+  const { calls } = await session.window();
   const died = served.hostEvents.slice(eventsBefore).filter(({ event, kind }) => event === 'died' && kind === 'tools');
   return judge({
     fault,
@@ -140,39 +150,4 @@ async function recovered({ target: a, agent }: Victim): Promise<number | undefin
     await delay(5);
   }
   return undefined;
-}
-
-function target({ served, tokens }: Campaign, tenant: string): Target {
-  return { url: `${served.url}/t/${tenant}/mcp`, token: tokens.get(tenant) ?? '' };
-}
-
-class SteadyLoad {
-  readonly #child: ChildProcess;
-
-  constructor(targets: readonly Target[], perSecond: number) {
-    this.#child = fork(LOAD_ENTRY, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.#order({ do: 'begin', targets, perSecond });
-  }
-
-  /** What was begun since the last window, when all of it has ended. */
-  window(): Promise<LoadWindow> {
-    return new Promise((resolve, reject) => {
-      const gone = (): void => reject(new Error('the process of the steady load ended'));
-      this.#child.once('exit', gone);
-      this.#child.once('message', (window: LoadWindow) => {
-        this.#child.off('exit', gone);
-        resolve(window);
-      });
-      this.#order({ do: 'window' });
-    });
-  }
-
-  close(): void {
-    this.#child.removeAllListeners('exit');
-    this.#child.disconnect();
-  }
-
-  #order(order: LoadOrder): void {
-    this.#child.send(order);
-  }
 }

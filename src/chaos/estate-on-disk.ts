@@ -3,8 +3,6 @@
 import { cp, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FAULTS } from './faults.ts';
-import { tenantOf } from './campaign.ts';
 import type { Upstream } from './upstream.ts';
 
 const SHIPPED = fileURLToPath(new URL('./estate/', import.meta.url));
@@ -17,8 +15,6 @@ export async function writeEstate(folder: string, upstream: Upstream): Promise<r
   const noisy = join(folder, 'tenants', NOISY);
   const file = join(noisy, 'tenant.json');
   await writeFile(file, (await readFile(file, 'utf8')).replaceAll(SHIPPED_PORT, `:${upstream.port}`));
-  const names = [...new Set(FAULTS.map(tenantOf))];
-  for (const name of names) if (name !== NOISY) await cp(noisy, join(folder, 'tenants', name), { recursive: true });
   const origin = (host: string): string => `http://${host}:${upstream.port}`;
   const server = {
     adminListen: '127.0.0.1:0',
@@ -30,5 +26,5 @@ export async function writeEstate(folder: string, upstream: Upstream): Promise<r
   const target = join(folder, 'leasehold.json');
   await writeFile(`${target}.new`, JSON.stringify(server, undefined, 2));
   await rename(`${target}.new`, target);
-  return [...names, 'steady', 'apart'];
+  return [NOISY, 'steady', 'apart'];
 }

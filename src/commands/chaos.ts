@@ -68,12 +68,8 @@ async function campaign(
   try {
     const tenants = await writeEstate(folder, upstream);
     const tokens = await mint(io, folder, tenants);
-    const served = await serveEstate([process.execPath, process.argv[1] ?? ''], folder);
-    try {
-      return await runCampaign({ served, estate: folder, faults, effort, tokens, row });
-    } finally {
-      await served.close();
-    }
+    const serve = () => serveEstate([process.execPath, process.argv[1] ?? ''], folder);
+    return await runCampaign({ serve, estate: folder, faults, effort, tokens, row });
   } finally {
     await upstream.close();
   }
