@@ -18,11 +18,40 @@ const GREEDY = toolset(`
   chain: defineTool({ description: 'c', handler: () => { let chain: unknown; for (let n = 0; ; n += 1) chain = { chain, n: 'n' + n }; } }),
   parsed: defineTool({ description: 'p', handler: () => { const all = []; for (;;) all.push(JSON.parse('[' + '{"a":[1,2,3]},'.repeat(999) + '1]')); } }),
   promises: defineTool({ description: 'q', async handler() { const all = []; for (;;) all.push(new Promise(() => {})); } }),
+  doubling: defineTool({ description: 'd', handler: () => { let text = 'x'; for (;;) { text += text; text.at(-1); } } }),
+  join: defineTool({ description: 'j', handler: () => new Array(3e7).fill('x').join(',').slice(0, 1) }),
+  split: defineTool({ description: 's', handler: () => 'x,'.repeat(2e7).split(',').length.toString() }),
+  matches: defineTool({ description: 'm', handler: () => String('x'.repeat(2e7).match(/x/g)?.length) }),
+  awaiting: defineTool({ description: 'w', async handler() { const all = []; for (;;) { all.push('n'.repeat(1000) + all.length); if (all.length % 1000 === 0) await new Promise((go) => setImmediate(go)); } } }),
+  shared: defineTool({ description: 's', handler: () => { const all = []; const Shared = (globalThis as any).SharedArrayBuffer; if (Shared === undefined) throw new ToolError('none here'); for (;;) all.push(new Uint8Array(new Shared(1048576)).fill(1)); } }),
+  wasm: defineTool({ description: 'w', handler: () => { const Wasm = (globalThis as any).WebAssembly; if (Wasm === undefined) throw new ToolError('none here'); const all = []; for (;;) all.push(new Uint8Array(new Wasm.Memory({ initial: 16 }).buffer).fill(1)); } }),
   buffers: defineTool({ description: 'b', handler: () => { const all = []; for (;;) all.push(new Uint8Array(1048576).fill(1)); } }),
+  waits: defineTool({ description: 'waits', async handler() { await new Promise(() => {}); } }),
   spin: defineTool({ description: 'spin', handler: () => { for (;;); } }),
   turns: defineTool({ description: 'turns', async handler() { const until = Date.now() + 1500; while (Date.now() < until) await new Promise((go) => setTimeout(go, 0)); return 'turned'; } }),
 `);
-const SHAPES = ['array', 'spread', 'map', 'set', 'keys', 'text', 'chain', 'parsed', 'promises', 'buffers'];
+const SHAPES = [
+  'array',
+  'spread',
+  'map',
+  'set',
+  'keys',
+  'text',
+  'chain',
+  'parsed',
+  'promises',
+  'buffers',
+  'join',
+  'split',
+  'matches',
+  'awaiting',
+];
+/** A text of half a gigabyte is refused by the language, memory that the wall does not hand out by the tool itself. */
+const ELSE = {
+  doubling: ['heap_limit', 'tool_failed'],
+  shared: ['tool_error', 'heap_limit'],
+  wasm: ['tool_error', 'heap_limit'],
+};
 
 t.test('memory is a quota of the thread: no shape of greed ends the host', async (t) => {
   const served = await serve(t, {
@@ -36,14 +65,28 @@ t.test('memory is a quota of the thread: no shape of greed ends the host', async
     t.equal((await served.retry('acme', 'ok')).text, 'ok', `${shape}: the next call of the tenant works`);
     t.equal((await served.call('globex', 'ok')).text, 'ok', `${shape}: the neighbour in the same host lost nothing`);
   }
+  for (const [shape, codes] of Object.entries(ELSE)) {
+    const { error } = await served.call('acme', shape);
+    t.ok(codes.includes(error?.code ?? ''), `${shape}: ${error?.code}`);
+    t.equal((await served.retry('acme', 'ok')).text, 'ok', `${shape}: the next call of the tenant works`);
+  }
   t.match((await served.call('acme', 'buffers')).text, /offHeapMb/, 'buffers count outside the heap');
+  const together = await Promise.all(['waits', 'array'].map((tool) => served.call('acme', tool)));
+  t.strictSame(
+    together.map(({ error }) => [error?.code, error?.nextAction.do]),
+    [
+      ['heap_limit', 'retry'],
+      ['heap_limit', 'retry'],
+    ],
+    'who shared the thread cannot be told from who filled it, and may try again',
+  );
   t.same(
     served.logs.filter((line) => line.includes('host died')),
     [],
     'every host is the one that it was',
   );
   const records = (await served.audit('acme')).filter(({ code }: { code?: string }) => code === 'heap_limit');
-  t.equal(records.length, SHAPES.length + 1, 'each is in the audit');
+  t.ok(records.length > SHAPES.length, 'each is in the audit');
 });
 
 t.test('a thread that does not pause is ended, one that does may work on', async (t) => {
@@ -241,7 +284,7 @@ t.test('a flood of one tenant is not waited for by another, on a full server too
   });
   await served.call('steady', 'ok');
   const control = new AbortController();
-  const flood = Array.from({ length: 300 }, () =>
+  const flood = Array.from({ length: 1000 }, () =>
     served.call('noisy', 'wait', { ms: 2000 }, { signal: control.signal }).catch(() => undefined),
   );
   for (let n = 0; n < 20; n += 1) t.equal((await served.call('steady', 'ok')).text, 'ok');

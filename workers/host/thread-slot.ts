@@ -8,6 +8,8 @@ import type { HostCall } from './host-call.ts';
 
 export type ThreadState = 'booting' | 'booted' | 'loading' | 'ready' | 'gone';
 
+const SHARED_RETRY_MS = 1000;
+
 export class ThreadSlot {
   readonly worker: Worker;
   /** The worker forgets its own number when it ends. */
@@ -83,8 +85,9 @@ export class ThreadSlot {
     this.#port?.postMessage({ t: 'ping' } satisfies ToThread);
   }
 
+  /** Which of several calls passed the limit cannot be seen: then each may try again. */
   condemn(why: Failure): void {
-    this.condemned ??= why;
+    this.condemned ??= this.calls.size > 1 ? { ...why, retryAfterMs: SHARED_RETRY_MS } : why;
     this.terminate();
   }
 
