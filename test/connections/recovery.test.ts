@@ -4,7 +4,6 @@ import { createSocket } from 'node:dgram';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { CompiledConnection } from '../../src/config/compiled.ts';
 import { FAILURES_TO_OPEN } from '../../src/connections/breaker.ts';
 import { newGrant } from '../../src/connections/oauth/grant-facts.ts';
 import { newCorrelationId } from '../../src/shared/ids.ts';
@@ -127,12 +126,10 @@ async function scene(t: Test): Promise<Scene> {
     names,
     replies: [ok],
     connect() {
-      const { oauth } = served.runtime.registry.get('acme')?.config.connections.get('crm') as Extract<
-        CompiledConnection,
-        { type: 'oauth2' }
-      >;
+      const connection = served.runtime.registry.get('acme')?.config.connections.get('crm');
+      if (connection?.type !== 'oauth2') throw new Error('the estate has it');
       const key = { tenant: 'acme', slot: 'crm', owner: { issuer: 'leasehold', subject: 'ada' } };
-      served.vault.grants.put(key, newGrant(newCorrelationId(), oauth, server.issue(), Date.now()));
+      served.vault.grants.put(key, newGrant(newCorrelationId(), connection.oauth, server.issue(), Date.now()));
     },
     asked() {
       answered = 0;

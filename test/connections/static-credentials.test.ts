@@ -1,10 +1,15 @@
 // API keys, basic credentials and headers: leased for one request, at rest after a refusal, in clear nowhere.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import t from 'tap';
 import type { CompiledConnection } from '../../src/config/compiled.ts';
 import { createCredentials } from '../../src/connections/credentials.ts';
 import { LEASE_MS, leaseOf } from '../../src/connections/lease.ts';
 import { restMs } from '../../src/connections/rejections.ts';
-import { json } from '../bindings/upstream-server.ts';
+import { cli } from '../helpers/cli.ts';
+import { toolset } from '../helpers/estate.ts';
+import { serve } from '../helpers/runtime.ts';
+import { json, startUpstream } from '../bindings/upstream-server.ts';
 import { credentialScene, type SceneParts, textOf, vaultIn } from './credential-scene.ts';
 
 t.setTimeout(120_000);
@@ -144,3 +149,80 @@ t.test('401: the credential rests, longer each time, until it is set anew or acc
   t.notMatch(JSON.stringify(await s.records()) + s.onDisk(), /canary/);
   t.ok(restMs(1) < restMs(2) && restMs(99) === restMs(100));
 });
+
+t.test(
+  'through a whole server, declared tools and tool code: told who has to act, hammered no more, healed by a new secret',
+  async (t) => {
+    const run = promisify(execFile);
+    const given = (value: string) => new Set([value, `Basic ${Buffer.from(`ada:${value}`).toString('base64')}`]);
+    let good = given('canary-right');
+    const api = await startUpstream(({ url, headers }, response) => {
+      const sent = headers['x-api-key'] ?? headers.authorization ?? new URL(url, 'http://x').searchParams.get('key');
+      json(response, { done: true }, good.has(String(sent)) ? 200 : 401);
+    });
+    t.teardown(() => api.close());
+    const secret = (slot: string) => ({ secret: `${slot}-secret` });
+    const kinds: Record<string, object> = {
+      header: { type: 'api_key', in: 'header', name: 'X-Api-Key', key: secret('header') },
+      query: { type: 'api_key', in: 'query', name: 'key', key: secret('query') },
+      basic: { type: 'basic', username: 'ada', password: secret('basic') },
+      several: { type: 'headers', headers: { 'x-account': '7', 'x-api-key': secret('several') } },
+    };
+    const slots = Object.keys(kinds);
+    const tools = slots.flatMap((slot) => [
+      `${slot}: rest({ description: 'd', inputSchema: Type.Object({}), connection: '${slot}', method: 'POST', path: '/x', idempotent: true }),`,
+      `${slot}_code: defineTool({ description: 'd', inputSchema: Type.Object({}), connections: { ${slot}: {} },
+      handler: async (_, ctx) => JSON.stringify(await ctx.connections.${slot}.json('/x')) }),`,
+    ]);
+    const connections = Object.fromEntries(slots.map((slot) => [slot, { ...kinds[slot], origins: [api.origin] }]));
+    const s = await serve(t, {
+      server: { egress: { privateOrigins: [api.origin] } },
+      tenants: { acme: { tenant: { connections }, tools: { 'all.ts': toolset(tools.join('')) } } },
+    });
+    const asked = () => api.received.splice(0).length;
+    const status = async (slot: string) =>
+      (await run(process.execPath, [cli, 'connection', 'status', 'acme', slot, '--estate', s.estate])).stdout;
+
+    for (const slot of slots)
+      for (const [first, second] of [
+        [slot, `${slot}_code`],
+        [`${slot}_code`, slot],
+      ] as const) {
+        good = given(`canary-of-${first}`);
+        s.vault.secrets.set('acme', `${slot}-secret`, `canary-not-for-${first}`, Date.now());
+        t.equal((await s.call('acme', first)).error?.code, 'credential_rejected');
+        t.equal(asked(), 1, `${first}: one request`);
+        for (const tool of [first, second]) {
+          const all = await Promise.all(Array.from({ length: 10 }, () => s.call('acme', tool)));
+          for (const { error, text } of all) {
+            t.match(error, { code: 'credential_rejected', class: 'credential', nextAction: { do: 'contact_operator' } });
+            t.match(
+              text,
+              new RegExp(`refused the credential of the connection "${slot}".*leasehold secret set acme ${slot}-secret`),
+            );
+          }
+        }
+        t.equal(asked(), 0, `${first}: hammered no more, whoever asks`);
+        if (first === slot)
+          t.match(await status(slot), /refused by the service 1 times in a row.*not sent before/, 'the owner sees it');
+
+        s.vault.secrets.set('acme', `${slot}-secret`, `canary-of-${first}`, Date.now());
+        t.equal((await s.call('acme', second)).text, '{"done":true}');
+        t.equal(asked(), 1, `${first}: a new secret is tried at once`);
+        t.equal((await s.call('acme', first)).text, '{"done":true}');
+        t.equal(asked(), 1);
+        t.strictSame(s.vault.rejections.list('acme'), [], 'and the mark is gone');
+      }
+    t.notMatch(await status('header'), /refused/);
+    const records = await s.audit('acme');
+    const rejected = records.filter(({ kind }) => kind === 'credential.rejected');
+    t.strictSame(
+      rejected.map(({ connection, failures }) => [connection, failures]),
+      slots.flatMap((slot) => [
+        [slot, 1],
+        [slot, 1],
+      ]),
+    );
+    t.notMatch(s.logs.join('') + JSON.stringify(records), /canary|Y2FuYXJ5/);
+  },
+);
