@@ -6,6 +6,7 @@ import { createAuditLog } from './audit/log.ts';
 import type { createLog } from './audit/operational-log.ts';
 import { NO_TENANT } from './audit/record.ts';
 import { createInboundAuth } from './auth/inbound-auth.ts';
+import { Resources } from './auth/resource.ts';
 import type { CompiledServer, CompiledTenant } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
 import { ConnectFlows } from './connections/connect/connect-flow.ts';
@@ -18,11 +19,17 @@ import { createEgressCall } from './connections/egress-call.ts';
 import type { EntryOverride } from './hosts/entry.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { findOsWall } from './hosts/os-wall.ts';
+import { LoginServer } from './login/login-server.ts';
+import { ownTokens } from './login/own-tokens.ts';
+import { TenantAccess } from './login/tenant-access.ts';
 import { Counts } from './metrics/counts.ts';
 import { createMetrics } from './metrics/exposition.ts';
 import { startAdmin } from './server/admin.ts';
 import { createHttpServer } from './server/http-server.ts';
 import { connectPages } from './server/pages/connect/routes.ts';
+import { loginPages } from './server/pages/login/routes.ts';
+import { protocolErrorPage } from './server/pages/login/views.ts';
+import { documentOf, PAGE_HEADERS } from './server/pages/page.ts';
 import type { DeniedRequest, Health } from './server/ports.ts';
 import { separationReporter, tenantsApart } from './tenants/separation-reports.ts';
 import { newCorrelationId } from './shared/ids.ts';
@@ -34,6 +41,7 @@ import { authProblems } from './tenants/auth-problems.ts';
 import { claimedTenant } from './tenants/claimed-tenant.ts';
 import { createDispatch } from './tenants/dispatch.ts';
 import { createRegistry, type Registry } from './tenants/registry.ts';
+import { neededScopes } from './tenants/toolset/needed-scopes.ts';
 import { ToolsetUsers } from './tenants/toolset-users.ts';
 import type { Vault } from './vault/vault.ts';
 
@@ -212,6 +220,24 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
   const issuers = new GuardedFetch({ privateOrigins, net, timeoutMs: ISSUER_MS });
   opened.add(() => issuers.close());
   const issuerMetadata = new AuthorizationServers(issuers, Date.now);
+  const access = new TenantAccess({
+    resources: () => new Resources(url, server.routing),
+    authOf: (tenant) => registry.get(tenant)?.config.auth ?? server.auth,
+    scopesOf: (tenant) => neededScopes(registry.get(tenant)?.toolset),
+    memberships: vault.memberships,
+  });
+  const login = new LoginServer({
+    issuer: () => url,
+    wanted: () => server.auth.embedded || registry.list().some(({ config }) => config.auth.embedded),
+    login: vault.login,
+    users: vault.users,
+    access,
+    audit,
+    fetch: (address, request) => issuers.fetch(address, request),
+    errorPage: (error) => ({ headers: PAGE_HEADERS, body: documentOf(protocolErrorPage(error)) }),
+    onFailure: (err) => log.warn({ err }, 'the embedded authorization server failed'),
+    now,
+  });
   const inbound = createInboundAuth({
     server,
     configOf: (tenant) => registry.get(tenant)?.config,
@@ -222,6 +248,7 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
     fetch: (address, request) => issuers.fetch(address, request),
     metadata: (issuer) => issuerMetadata.of({ issuer, endpoints: undefined }),
     onFailure: (issuer, reason) => log.warn({ issuer, reason }, 'an issuer of access tokens cannot be asked'),
+    sources: [ownTokens({ issuer: () => url, login: vault.login, access, now })],
   });
   const health = (): Health => {
     const detail = { store: vault.healthy(), audit: audit.healthy(), tenantsApart: tenantsApart(hosts) };
@@ -236,7 +263,14 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
     subjectRate: (tenant) => registry.get(tenant)?.config.limits.subjectRequestsPerSecond ?? 0,
     auditDenied: ({ tenant = NO_TENANT, ...denied }: DeniedRequest) =>
       audit.append({ ...denied, tenant, kind: 'auth.denied', id: denied.correlation }),
-    pages: [connectPages({ flows: connecting })],
+    pages: [
+      connectPages({
+        flows: connecting,
+        signedInSubject: (request, tenant) => login.signedIn(request.raw, tenant),
+      }),
+      loginPages(login),
+    ],
+    authorization: login,
     health,
   });
   registry.onChange(({ tenant }) => http.onToolsetChanged(tenant));

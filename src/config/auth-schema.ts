@@ -110,6 +110,11 @@ export const AuthSchema = Type.Object(
     introspection: Type.Optional(
       Type.Array(IntrospectionSchema, { maxItems: 20, description: 'Whose opaque access tokens are good.' }),
     ),
+    embedded: Type.Optional(
+      Type.Boolean({
+        description: 'Whether people sign in at this server itself, and clients get their tokens here. Default false.',
+      }),
+    ),
     scopes: Type.Optional(ScopeRulesSchema),
   },
   { ...strict, description: 'Who may call, and how it is proved.' },

@@ -50,6 +50,8 @@ export interface CompiledAuth {
   readonly tokens: boolean;
   readonly issuers: readonly CompiledIssuer[];
   readonly introspection: readonly CompiledIntrospection[];
+  /** Whether tokens of the embedded authorization server are good, and clients are sent to it. */
+  readonly embedded: boolean;
   /** By scope, all that it brings with it, itself left out: already followed to the end. */
   readonly implied: ScopesBy;
   /** What a client without a token is told to ask for; empty: nothing. */

@@ -8,6 +8,7 @@ import { Protocol } from '../mcp/protocol.ts';
 import { failure, type FailureCode } from '../shared/errors.ts';
 import { newCorrelationId } from '../shared/ids.ts';
 import { AllowList } from './allow-list.ts';
+import { authorizationRoutes } from './authorization-routes.ts';
 import { Denials } from './denials.ts';
 import { Exchanges } from './exchanges.ts';
 import { guard, MAX_HEADERS } from './guard.ts';
@@ -89,6 +90,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     metadataRoutes(scope, options);
     mcpRoute(scope, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
   });
+  authorizationRoutes(app, options);
   servePages(app, new Browsers(config.publicUrl?.startsWith('https:') === true), options.pages ?? []);
 
   return {

@@ -4,6 +4,7 @@ import type { Authenticate } from '../auth/authenticate.ts';
 import type { Discovery } from '../auth/discovery.ts';
 import type { CompiledServer } from '../config/compiled.ts';
 import type { McpBackend } from '../mcp/ports.ts';
+import type { LoginServer } from '../login/login-server.ts';
 import type { LegacyLimits } from '../mcp/legacy/limits.ts';
 import type { FailureCode } from '../shared/errors.ts';
 import type { PageRoutes } from './pages/scope.ts';
@@ -65,6 +66,8 @@ export interface HttpServerOptions {
   readonly health: () => Health;
   /** Pages for browsers. @default none */
   readonly pages?: readonly PageRoutes[];
+  /** The embedded authorization server. @default none */
+  readonly authorization?: Pick<LoginServer, 'wanted' | 'handle'>;
   readonly cursorKey?: Uint8Array;
   readonly timeouts?: Partial<HttpTimeouts>;
   readonly legacy?: Partial<LegacyLimits>;

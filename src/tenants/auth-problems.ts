@@ -8,7 +8,7 @@ import type { SecretStore } from '../vault/stores.ts';
 
 /** @param file which the words stand in: leasehold.json, or a tenant.json */
 export function authProblems(
-  { issuers, introspection, tokens }: CompiledAuth,
+  { issuers, introspection, tokens, embedded }: CompiledAuth,
   file: string,
   { privateOrigins }: Pick<CompiledServer, 'privateOrigins'>,
   secrets: Pick<SecretStore, 'list'>,
@@ -38,7 +38,7 @@ export function authProblems(
       hint: `leasehold secret set ${whose} ${secret}`,
     });
   }
-  if (!tokens && addresses.length === 0)
+  if (!tokens && !embedded && addresses.length === 0)
     problems.push({ file, reason: '/auth lets nobody in: no tokens, no issuers, no introspection' });
   return problems;
 }

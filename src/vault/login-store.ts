@@ -4,6 +4,7 @@
 // bounded, and what has expired is never given out.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { SERVER_OWNER } from '../shared/ids.ts';
+import type { ForeignChanges } from './foreign-changes.ts';
 import { open, type Place, seal } from './seal.ts';
 import { hiddenName, writeSealed } from './sealed-write.ts';
 import type { LoginEntry, LoginNames, LoginStore } from './stores.ts';
@@ -18,6 +19,8 @@ interface Row {
 
 /** Writes between two sweeps of what has expired. */
 const SWEEP = 64;
+/** Names of what is known to be there. */
+const CACHED = 10_000;
 
 export class SqliteLoginStore implements LoginStore {
   readonly #db: DatabaseSync;
@@ -35,9 +38,14 @@ export class SqliteLoginStore implements LoginStore {
   readonly #deleteFamily: StatementSync;
   readonly #deleteAccount: StatementSync;
   readonly #sweep: StatementSync;
+  readonly #changes: ForeignChanges;
+  /** Its end, epoch milliseconds. */
+  readonly #alive = new Map<string, number>();
   #writes = 0;
 
-  constructor(db: DatabaseSync, keys: TenantKeys, now: () => number) {
+  constructor(db: DatabaseSync, keys: TenantKeys, changes: ForeignChanges, now: () => number) {
+    this.#changes = changes;
+    changes.onChange(() => this.#alive.clear());
     this.#db = db;
     this.#keys = keys;
     this.#now = now;
@@ -68,6 +76,16 @@ export class SqliteLoginStore implements LoginStore {
     return key === undefined ? undefined : read(key, kind, this.#find.get(now, kind, nameOf(key, kind, id)));
   }
 
+  alive(kind: string, id: string, now: number): boolean {
+    this.#changes.check();
+    const name = `${kind} ${id}`;
+    const until = this.#alive.get(name) ?? this.find(kind, id, now)?.expiresAt;
+    if (until === undefined || until <= now) return false;
+    if (this.#alive.size >= CACHED) this.#alive.clear();
+    this.#alive.set(name, until);
+    return true;
+  }
+
   byAlias(kind: string, alias: string, now: number): LoginEntry | undefined {
     const key = this.#keys.find(SERVER_OWNER);
     return key === undefined ? undefined : read(key, kind, this.#byAlias.get(now, kind, nameOf(key, 'alias', alias)));
@@ -95,7 +113,9 @@ export class SqliteLoginStore implements LoginStore {
       this.#put.run(kind, place, name('alias', alias), name('family', family), name('account', account), sealed, expiresAt);
       if ((this.#writes = (this.#writes + 1) % SWEEP) === 0) this.#sweep.run(now);
       const { rows } = this.#count.get(kind) as { rows: number };
-      if (rows > most) this.#drop.run(kind, rows - most);
+      if (rows <= most) return;
+      this.#drop.run(kind, rows - most);
+      this.#alive.clear();
     });
   }
 
@@ -110,16 +130,19 @@ export class SqliteLoginStore implements LoginStore {
   }
 
   delete(kind: string, id: string): void {
+    this.#alive.clear();
     const key = this.#keys.find(SERVER_OWNER);
     if (key !== undefined) this.#delete.run(kind, nameOf(key, kind, id));
   }
 
   deleteFamily(family: string): void {
+    this.#alive.clear();
     const key = this.#keys.find(SERVER_OWNER);
     if (key !== undefined) this.#deleteFamily.run(nameOf(key, 'family', family));
   }
 
   deleteAccount(account: string): void {
+    this.#alive.clear();
     const key = this.#keys.find(SERVER_OWNER);
     if (key !== undefined) this.#deleteAccount.run(nameOf(key, 'account', account));
   }

@@ -267,6 +267,8 @@ export interface LoginNames {
 }
 export interface LoginStore {
   find(kind: string, id: string, now: number): LoginEntry | undefined;
+  /** Whether it is there, from a cache: what another process ends counts within STALE_MS. */
+  alive(kind: string, id: string, now: number): boolean;
   byAlias(kind: string, alias: string, now: number): LoginEntry | undefined;
   /** All of one kind, those first that end first. */
   list(kind: string, now: number): LoginEntry[];

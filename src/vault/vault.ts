@@ -110,7 +110,7 @@ export function openVault({ dataDir, masterKey, busyMs, follow = false, now = Da
     const grants = new SqliteGrantStore(db, keys, changes, now);
     const rejections = new SqliteRejectionStore(db, keys, changes, now);
     const memberships = new SqliteMembershipStore(db, changes);
-    const login = new SqliteLoginStore(db, keys, now);
+    const login = new SqliteLoginStore(db, keys, changes, now);
     const removals = TENANT_TABLES.map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`));
     const probe = db.prepare('SELECT count(*) FROM vault_meta');
     return {

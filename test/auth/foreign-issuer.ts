@@ -97,7 +97,7 @@ export async function startForeignIssuer(t: Test): Promise<ForeignIssuer> {
   };
   http.on('request', (request, response) => {
     issuer.asked.push(request.url?.split('?')[0] ?? '');
-    if (issuer.spoil?.(request, response) !== true) callback(request, response);
+    if (issuer.spoil?.(request, response) !== true) void callback(request, response);
   });
   return issuer;
 }

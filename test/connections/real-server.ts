@@ -90,7 +90,7 @@ export async function startRealServer(): Promise<RealServer> {
           name.toLowerCase() === 'location' && typeof value === 'string' ? value.replace(/iss=[^&]*/, `iss=${issuer}`) : value,
         );
     }
-    callback(request, response);
+    void callback(request, response);
   });
   const oauth: CompiledOAuth = {
     title: 'Real',

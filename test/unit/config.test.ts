@@ -45,6 +45,7 @@ t.test('who may call, and where a request names its tenant', async (t) => {
     tokens: true,
     issuers: [],
     introspection: [],
+    embedded: false,
     implied: {},
     basicScopes: [],
     claimValues: undefined,

@@ -20,7 +20,7 @@ export interface Page {
  * `same-origin`: with `no-referrer` browsers send `Origin: null` with a form, which the guard refuses; other sites learn nothing of
  * the address either way.
  */
-const HEADERS: Readonly<Record<string, string>> = Object.freeze({
+export const PAGE_HEADERS: Readonly<Record<string, string>> = Object.freeze({
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
   'content-security-policy': `default-src 'none'; style-src ${STYLE_SOURCE}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
@@ -59,7 +59,7 @@ ${body}
 export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
   return reply
     .code(page.status ?? 200)
-    .headers(HEADERS)
+    .headers(PAGE_HEADERS)
     .header(CORRELATION_HEADER, reply.request.correlation)
     .send(documentOf(page));
 }

@@ -36,7 +36,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
   // hashes and compares; the command that sets a password needs no more of the authorization server
   'src/login/passwords.ts': { runs: LEAVES, side: 'supervisor' },
   // the embedded authorization server
-  'src/login': { runs: [...LEAVES, 'src/login/passwords.ts', 'src/auth'], side: 'supervisor' },
+  'src/login': { runs: [...LEAVES, 'src/login/passwords.ts', 'src/config', 'src/auth'], side: 'supervisor' },
   'src/connections': { runs: [...LEAVES, 'src/vault', 'src/hosts', 'src/audit'], side: 'supervisor' },
   // the file of an author's log: written by the server, read by `leasehold logs`
   'src/tenants/author-log.ts': { runs: LEAVES, side: 'supervisor' },

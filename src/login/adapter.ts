@@ -1,0 +1,71 @@
+// What oidc-provider stores, in the vault: its adapter interface over `LoginStore`.
+// Not responsible for sealing or bounds of memory. Invariant: what is used a second time, also at the very same moment, ends its family;
+// every kind has a most, beyond which what would end first is dropped, so that nobody fills the disk before signing in.
+import { errors } from 'oidc-provider';
+import type { LoginEntry, LoginStore } from '../vault/stores.ts';
+
+type Payload = Record<string, unknown>;
+
+const HOUR_S = 3600;
+/** A client that registered and was never used. */
+const UNUSED_CLIENT_S = 24 * HOUR_S;
+/** After each use. */
+export const USED_CLIENT_MS = 90 * 24 * HOUR_S * 1000;
+
+/** Rows of a kind. Those that exist before anybody signed in are few; the others need a person each. */
+const MOST: { readonly [kind: string]: number } = { Client: 2000, Interaction: 5000, Session: 20_000 };
+const MOST_OTHERS = 100_000;
+
+export function adapterOver(login: LoginStore, now: () => number): new (kind: string) => object {
+  return class Adapter {
+    readonly #kind: string;
+
+    constructor(kind: string) {
+      this.#kind = kind;
+    }
+
+    async upsert(id: string, payload: Payload, expiresIn: number | undefined): Promise<void> {
+      const { uid, grantId, accountId } = payload;
+      const names = {
+        alias: this.#kind === 'Session' ? text(uid) : undefined,
+        family: this.#kind === 'Grant' ? id : text(grantId),
+        account: text(accountId),
+      };
+      const expiresAt = now() + (expiresIn ?? UNUSED_CLIENT_S) * 1000;
+      login.put(this.#kind, id, { value: payload, expiresAt }, names, MOST[this.#kind] ?? MOST_OTHERS);
+    }
+
+    async find(id: string): Promise<Payload | undefined> {
+      return payloadOf(login.find(this.#kind, id, now()));
+    }
+
+    async findByUid(uid: string): Promise<Payload | undefined> {
+      return payloadOf(login.byAlias(this.#kind, uid, now()));
+    }
+
+    async consume(id: string): Promise<void> {
+      if (login.spend(this.#kind, id, now())) return;
+      const family = login.find(this.#kind, id, now())?.value['grantId'];
+      if (typeof family === 'string') login.deleteFamily(family);
+      throw new errors.InvalidGrant('it was used already');
+    }
+
+    async destroy(id: string): Promise<void> {
+      if (this.#kind === 'Grant') login.deleteFamily(id);
+      else login.delete(this.#kind, id);
+    }
+
+    async revokeByGrantId(grantId: string): Promise<void> {
+      login.deleteFamily(grantId);
+    }
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function payloadOf(entry: LoginEntry | undefined): Payload | undefined {
+  if (entry === undefined) return undefined;
+  return entry.spentAt === undefined ? { ...entry.value } : { ...entry.value, consumed: Math.floor(entry.spentAt / 1000) };
+}

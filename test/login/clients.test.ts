@@ -1,0 +1,110 @@
+// Stock MCP clients with nothing but the address of a tenant: discovery, registration, a person in a real browser, tokens, calls.
+// Not responsible for what a hostile client tries (`refused`).
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import { auth } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import t from 'tap';
+import { newVisitor, noBrowser, startBrowser } from '../helpers/browser.ts';
+import { ClientMemory, PASSWORD, scene, signIn, visit } from './login-scene.ts';
+
+t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser }, async (t) => {
+  const served = await scene(t);
+  const browser = await startBrowser(t);
+  const url = new URL(served.endpoint('acme'));
+
+  await t.test('@modelcontextprotocol/sdk', async (t) => {
+    const memory = new ClientMemory('Legacy Client');
+    const first = new LegacyTransport(url, { authProvider: memory });
+    const client = new LegacyClient({ name: 'legacy', version: '1' });
+    await t.rejects(client.connect(first as Parameters<LegacyClient['connect']>[0]), /Unauthorized/);
+    const context = await newVisitor(browser);
+    t.teardown(() => context.close());
+    const { page, answered } = await visit(context, memory.opened ?? '');
+    t.match(await page.textContent('main'), /Legacy Client wants to use acme/);
+    await signIn(page, 'ada', 'wrong password');
+    t.match(await page.textContent('main'), /Name or password is wrong/);
+    await signIn(page, ' Ada ');
+    await page.getByRole('heading', { name: 'Allow Legacy Client?' }).waitFor();
+    const text = (await page.textContent('main')) ?? '';
+    for (const shown of [
+      'acme',
+      'ada',
+      'issues:read',
+      'issues:write',
+      '127.0.0.1:9',
+      'this computer',
+      'nobody has checked its name',
+    ])
+      t.ok(text.includes(shown), shown);
+    t.notMatch(text, /offline_access|\bmcp\b/);
+    await page.getByRole('button', { name: 'Allow' }).click();
+    const { searchParams } = await answered;
+    t.equal(searchParams.get('iss'), served.runtime.url);
+    await first.finishAuth(searchParams.get('code') ?? '');
+    await client.connect(new LegacyTransport(url, { authProvider: memory }) as Parameters<LegacyClient['connect']>[0]);
+    t.teardown(() => client.close());
+    t.match(await client.callTool({ name: 'whoami', arguments: {} }), {
+      content: [{ text: 'acme ada issues:read+issues:write+mcp' }],
+    });
+    t.match(memory.kept, { token_type: 'Bearer', expires_in: 600, refresh_token: /./ });
+
+    // The same again: signed in and allowed already, so the browser only passes through.
+    const again = new ClientMemory('Legacy Client');
+    again.information = memory.information;
+    t.equal(await auth(again, { serverUrl: url }), 'REDIRECT');
+    const passed = await visit(context, again.opened ?? '');
+    t.ok((await passed.answered).searchParams.get('code'));
+
+    // Refresh, by the SDK itself.
+    const before = memory.kept?.access_token;
+    t.equal(await auth(memory, { serverUrl: url }), 'AUTHORIZED');
+    t.not(memory.kept?.access_token, before);
+    t.match(await served.call('acme', 'read', {}, { token: memory.kept?.access_token ?? '' }), { text: 'read' });
+  });
+
+  await t.test('@modelcontextprotocol/client', async (t) => {
+    const memory = new ClientMemory('Modern Client');
+    const provider = memory as never;
+    const first = new ModernTransport(url, { authProvider: provider });
+    const client = new ModernClient({ name: 'modern', version: '1' });
+    await t.rejects(client.connect(first));
+    const context = await newVisitor(browser);
+    t.teardown(() => context.close());
+    const { page, answered } = await visit(context, memory.opened ?? '');
+    await signIn(page);
+    await page.getByRole('button', { name: 'Allow' }).click();
+    const { searchParams } = await answered;
+    await first.finishAuth(searchParams);
+    await client.connect(new ModernTransport(url, { authProvider: provider }));
+    t.teardown(() => client.close());
+    t.match(await client.callTool({ name: 'whoami', arguments: {} }), {
+      content: [{ text: 'acme ada issues:read+issues:write+mcp' }],
+    });
+
+    // A membership that is taken back is felt by the token that was issued before; so is one with fewer scopes.
+    const token = memory.kept?.access_token ?? '';
+    served.vault.memberships.grant('acme', 'ada', ['issues:read'], Date.now());
+    t.match(await served.call('acme', 'whoami', {}, { token }), { text: 'acme ada issues:read+mcp' });
+    t.equal((await served.call('acme', 'write', {}, { token })).status, 403);
+    served.vault.memberships.revoke('acme', 'ada');
+    t.equal((await served.call('acme', 'whoami', {}, { token })).status, 401);
+  });
+
+  const records = [...(await served.audit('acme')), ...(await served.audit('_server'))];
+  const kinds = records.map(({ kind }: { kind: string }) => kind);
+  for (const kind of [
+    'login.registered',
+    'login.failed',
+    'login.signed_in',
+    'login.consented',
+    'login.issued',
+    'login.refreshed',
+  ])
+    t.ok(kinds.includes(kind), kind);
+  t.match(
+    records.find(({ kind }: { kind: string }) => kind === 'login.failed'),
+    { subject: 'ada', tenant: 'acme', reason: 'wrong password', address: '127.0.0.1' },
+  );
+  t.notMatch(JSON.stringify(records) + served.logs.join(''), new RegExp(`${PASSWORD}|wrong password"?:|eyJ`));
+});
