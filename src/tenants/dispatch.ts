@@ -138,7 +138,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const slot = granted instanceof Promise ? await granted : granted;
     if (isFailure(slot)) return failed(slot);
 
-    const root = new Root(caller, tenant, toolset, slot, patienceMs - (performance.now() - begun), inbound.asking);
+    const root = new Root(caller, tenant, toolset, slot, Math.max(1, patienceMs - (performance.now() - begun)), inbound.asking);
     if (before !== undefined) root.rounds = new Rounds(root, before);
     const cancel = (): void => root.stop('cancelled');
     inbound.signal.addEventListener('abort', cancel, { once: true });
