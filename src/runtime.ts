@@ -39,6 +39,7 @@ import { createUsage } from './tenants/usage.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
 import { authProblems } from './tenants/auth-problems.ts';
 import { claimedTenant } from './tenants/claimed-tenant.ts';
+import { keptProblems } from './tenants/kept-problems.ts';
 import { createDispatch } from './tenants/dispatch.ts';
 import { createRegistry, type Registry } from './tenants/registry.ts';
 import { neededScopes } from './tenants/toolset/needed-scopes.ts';
@@ -117,7 +118,8 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
     onRefused: (tenant, reason) => log.error({ tenant, reason }, 'the audit trail cannot be written, so nothing is done'),
   });
   opened.add(() => audit.close());
-  const authorLog = createAuthorLog(dataDir);
+  // What a call that outlives its tenant says must not bring its log back.
+  const authorLog = createAuthorLog(dataDir, { isServed: (tenant) => registry.get(tenant) !== undefined });
   opened.add(() => authorLog.close());
   const osWall = findOsWall(server.osWall);
   for (const { name, missing } of osWall.walls)
@@ -159,6 +161,7 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
     audit,
     log,
     problemsOf: (tenant) => [
+      ...keptProblems(tenant, vault),
       ...connectionProblems(tenant, vault.secrets),
       ...authProblems(tenant.auth, authFile(tenant), server, vault.secrets),
     ],

@@ -123,6 +123,9 @@ function details(event: AuditEvent): string {
       return `,"bundle":${quote(event.bundle)},"reason":${quote(event.reason, REASON)}`;
     case 'tenant.separated':
       return `,"deaths":${number(event.deaths)},"until":${quote(event.until)}`;
+    case 'tenant.removed':
+      return `,"files":${quote(event.files)}`;
+    case 'tenant.added':
     case 'vault.rotated':
     case 'tenant.returned':
       return '';

@@ -150,7 +150,9 @@ export type AuditEvent =
       readonly action: 'set' | 'delete';
       readonly bytes: number;
     })
-  | (AuditSubject & { readonly kind: 'vault.rotated' })
+  | (AuditSubject & { readonly kind: 'vault.rotated' | 'tenant.added' })
+  /** `kept`: its files were moved aside. What came before stays in the trail. */
+  | (AuditSubject & { readonly kind: 'tenant.removed'; readonly files: 'deleted' | 'kept' | 'none' })
   | (AuditSubject & { readonly kind: 'toolset.changed'; readonly bundle: string; readonly tools: number })
   | (AuditSubject & { readonly kind: 'pool.lost'; readonly bundle: string; readonly reason: string })
   /** It had work in a host that died, or a thread that cannot be ended, and is served by hosts of its own until `until` (RFC 3339). */

@@ -33,28 +33,32 @@ export interface Connecting {
 export function connectTenant(asked: Connecting): Promise<number> {
   const connection = sharedConnection(asked);
   const key: GrantKey = { tenant: asked.tenant.id, slot: asked.slot, owner: undefined };
-  return withVault(asked.config, async ({ vault }) => {
-    const before = vault.grants.read(key);
-    const known = before?.binding === grantBinding(connection.oauth) ? before.requested : [];
-    const scopes = [...connection.oauth.scopes, ...known, ...asked.scopes];
-    const offer = await offerOf(asked, vault, key, connection, scopes);
-    const { io } = asked;
-    if (asked.json) {
-      io.stdout.write(`${JSON.stringify({ url: offer.url, code: offer.code, scopes: offer.scopes })}\n`);
-      return 0;
-    }
-    io.stdout.write(`open ${offer.url}   code ${offer.code}   valid 10 min\n`);
-    io.stderr.write('waiting …\n');
-    const link = offer.url.slice(offer.url.lastIndexOf('/') + 1);
-    while (vault.flows.byLink(link, Date.now()) !== undefined) await wait(POLL_MS);
-    const grant = vault.grants.read(key);
-    if (grant !== undefined && grant.id !== before?.id) {
-      const as = grant.account === undefined ? '' : ` as ${printable(grant.account)}`;
-      io.stderr.write(`connected${as}: ${grant.id}\n`);
-      return 0;
-    }
-    throw new UserError('it was not connected; the page said why, and so does the audit');
-  });
+  return withVault(
+    asked.config,
+    async ({ vault }) => {
+      const before = vault.grants.read(key);
+      const known = before?.binding === grantBinding(connection.oauth) ? before.requested : [];
+      const scopes = [...connection.oauth.scopes, ...known, ...asked.scopes];
+      const offer = await offerOf(asked, vault, key, connection, scopes);
+      const { io } = asked;
+      if (asked.json) {
+        io.stdout.write(`${JSON.stringify({ url: offer.url, code: offer.code, scopes: offer.scopes })}\n`);
+        return 0;
+      }
+      io.stdout.write(`open ${offer.url}   code ${offer.code}   valid 10 min\n`);
+      io.stderr.write('waiting …\n');
+      const link = offer.url.slice(offer.url.lastIndexOf('/') + 1);
+      while (vault.flows.byLink(link, Date.now()) !== undefined) await wait(POLL_MS);
+      const grant = vault.grants.read(key);
+      if (grant !== undefined && grant.id !== before?.id) {
+        const as = grant.account === undefined ? '' : ` as ${printable(grant.account)}`;
+        io.stderr.write(`connected${as}: ${grant.id}\n`);
+        return 0;
+      }
+      throw new UserError('it was not connected; the page said why, and so does the audit');
+    },
+    { guardsOf: [asked.tenant.id] },
+  );
 }
 
 function sharedConnection({ tenant, slot }: Connecting): OAuth2Connection {

@@ -93,17 +93,21 @@ function tenantConfig({ estate: { config }, tenant }: Work): CompiledTenant {
 function show(work: Work, slot: string | undefined, detail: boolean): Promise<number> {
   const { io, json } = work;
   const config = tenantConfig(work);
-  return withVault(work.estate.config, ({ vault }) => {
-    const states = connectionStates(config, vault).filter((state) => slot === undefined || state.slot === slot);
-    if (slot !== undefined && states.length === 0) throw new UserError(`${config.id} has no connection '${slot}'`);
-    if (json) io.stdout.write(`${JSON.stringify(states.map(stateJson))}\n`);
-    else if (states.length === 0) io.stderr.write('there are none\n');
-    for (const state of json ? [] : states) {
-      io.stdout.write(listRow(state, Date.now()));
-      if (detail) io.stdout.write(state.grants.map(grantRow).join(''));
-    }
-    return 0;
-  });
+  return withVault(
+    work.estate.config,
+    ({ vault }) => {
+      const states = connectionStates(config, vault).filter((state) => slot === undefined || state.slot === slot);
+      if (slot !== undefined && states.length === 0) throw new UserError(`${config.id} has no connection '${slot}'`);
+      if (json) io.stdout.write(`${JSON.stringify(states.map(stateJson))}\n`);
+      else if (states.length === 0) io.stderr.write('there are none\n');
+      for (const state of json ? [] : states) {
+        io.stdout.write(listRow(state, Date.now()));
+        if (detail) io.stdout.write(state.grants.map(grantRow).join(''));
+      }
+      return 0;
+    },
+    { guardsOf: [work.tenant] },
+  );
 }
 
 async function add({ io, estate, tenant, json }: Work, added: Addition): Promise<number> {
@@ -136,30 +140,34 @@ function revoke(work: Work, slot: string, selects: Selector): Promise<number> {
     slot,
   );
   const oauth = known?.type === 'oauth2' ? known.oauth : undefined;
-  return withVault(config, async ({ vault }) => {
-    const chosen = vault.grants
-      .list(tenant)
-      .filter(({ key, grant }) => key.slot === slot && selects({ id: grant.id, subject: key.owner?.subject }));
-    if (chosen.length === 0) throw new UserError(`the connection ${slot} of ${tenant} has no such grant`);
-    await withCommandAudit(config, async (audit) => {
-      const revocation = createRevocation({ ...vault, audit, privateOrigins: config.privateOrigins, net: config.net });
-      const ended: { grant: string; upstream: string }[] = [];
-      try {
-        for (const { key, grant } of chosen) {
-          const upstream = (await revocation.revoke(key, oauth)) ?? 'gone';
-          ended.push({ grant: grant.id, upstream });
-          if (!json)
-            io.stderr.write(
-              `revoked ${grant.id} of ${key.owner?.subject ?? 'the tenant'}; ${UPSTREAM[upstream]}${manageHint(upstream, oauth?.quirks.manageUrl)}\n`,
-            );
+  return withVault(
+    config,
+    async ({ vault }) => {
+      const chosen = vault.grants
+        .list(tenant)
+        .filter(({ key, grant }) => key.slot === slot && selects({ id: grant.id, subject: key.owner?.subject }));
+      if (chosen.length === 0) throw new UserError(`the connection ${slot} of ${tenant} has no such grant`);
+      await withCommandAudit(config, async (audit) => {
+        const revocation = createRevocation({ ...vault, audit, privateOrigins: config.privateOrigins, net: config.net });
+        const ended: { grant: string; upstream: string }[] = [];
+        try {
+          for (const { key, grant } of chosen) {
+            const upstream = (await revocation.revoke(key, oauth)) ?? 'gone';
+            ended.push({ grant: grant.id, upstream });
+            if (!json)
+              io.stderr.write(
+                `revoked ${grant.id} of ${key.owner?.subject ?? 'the tenant'}; ${UPSTREAM[upstream]}${manageHint(upstream, oauth?.quirks.manageUrl)}\n`,
+              );
+          }
+        } finally {
+          await revocation.close();
         }
-      } finally {
-        await revocation.close();
-      }
-      if (json) io.stdout.write(`${JSON.stringify({ revoked: ended })}\n`);
-    });
-    return 0;
-  });
+        if (json) io.stdout.write(`${JSON.stringify({ revoked: ended })}\n`);
+      });
+      return 0;
+    },
+    { guardsOf: [work.tenant] },
+  );
 }
 
 const UPSTREAM = {

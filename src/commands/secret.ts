@@ -60,35 +60,47 @@ interface Work {
 
 async function set({ io, estate, owner, shown, json }: Work, name: string): Promise<number> {
   const value = await readSecret(io, `${shown} ${name}`);
-  return withVault(estate.config, async ({ vault, createdKey }) => {
-    const known = vault.secrets.list(owner).some((info) => info.name === name);
-    await auditCommand(estate.config, [{ kind: 'secret.set', tenant: owner, secret: name }]);
-    vault.secrets.set(owner, name, value, Date.now());
-    if (createdKey !== undefined)
-      io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
-    if (json) io.stdout.write(`${JSON.stringify({ set: name, owner: shown, replaced: known })}\n`);
-    else io.stderr.write(`${known ? 'replaced' : 'set'} ${name} of ${shown}\n`);
-    return 0;
-  });
+  return withVault(
+    estate.config,
+    async ({ vault, createdKey }) => {
+      const known = vault.secrets.list(owner).some((info) => info.name === name);
+      await auditCommand(estate.config, [{ kind: 'secret.set', tenant: owner, secret: name }]);
+      vault.secrets.set(owner, name, value, Date.now());
+      if (createdKey !== undefined)
+        io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
+      if (json) io.stdout.write(`${JSON.stringify({ set: name, owner: shown, replaced: known })}\n`);
+      else io.stderr.write(`${known ? 'replaced' : 'set'} ${name} of ${shown}\n`);
+      return 0;
+    },
+    { guardsOf: [owner] },
+  );
 }
 
 function list({ io, estate, owner, json }: Work): Promise<number> {
-  return withVault(estate.config, ({ vault }) => {
-    const infos = vault.secrets.list(owner).map(({ name, updatedAt }) => ({ name, updatedAt }));
-    if (json) io.stdout.write(`${JSON.stringify(infos)}\n`);
-    else if (infos.length === 0) io.stderr.write('there are none\n');
-    else io.stdout.write(infos.map(({ name, updatedAt }) => `${name}  set ${new Date(updatedAt).toISOString()}\n`).join(''));
-    return 0;
-  });
+  return withVault(
+    estate.config,
+    ({ vault }) => {
+      const infos = vault.secrets.list(owner).map(({ name, updatedAt }) => ({ name, updatedAt }));
+      if (json) io.stdout.write(`${JSON.stringify(infos)}\n`);
+      else if (infos.length === 0) io.stderr.write('there are none\n');
+      else io.stdout.write(infos.map(({ name, updatedAt }) => `${name}  set ${new Date(updatedAt).toISOString()}\n`).join(''));
+      return 0;
+    },
+    { guardsOf: [owner] },
+  );
 }
 
 function remove({ io, estate, owner, shown, json }: Work, name: string): Promise<number> {
-  return withVault(estate.config, async ({ vault }) => {
-    if (!vault.secrets.list(owner).some((info) => info.name === name)) throw new UserError(`${shown} has no secret '${name}'`);
-    await auditCommand(estate.config, [{ kind: 'secret.deleted', tenant: owner, secret: name }]);
-    vault.secrets.delete(owner, name);
-    if (json) io.stdout.write(`${JSON.stringify({ deleted: name, owner: shown })}\n`);
-    else io.stderr.write(`deleted ${name} of ${shown}\n`);
-    return 0;
-  });
+  return withVault(
+    estate.config,
+    async ({ vault }) => {
+      if (!vault.secrets.list(owner).some((info) => info.name === name)) throw new UserError(`${shown} has no secret '${name}'`);
+      await auditCommand(estate.config, [{ kind: 'secret.deleted', tenant: owner, secret: name }]);
+      vault.secrets.delete(owner, name);
+      if (json) io.stdout.write(`${JSON.stringify({ deleted: name, owner: shown })}\n`);
+      else io.stderr.write(`deleted ${name} of ${shown}\n`);
+      return 0;
+    },
+    { guardsOf: [owner] },
+  );
 }

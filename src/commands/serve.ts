@@ -76,7 +76,7 @@ export async function serve(serving: Serving): Promise<number> {
       }
       return 0;
     },
-    SERVER_BUSY_MS,
+    { busyMs: SERVER_BUSY_MS, guardsOf: 'all' },
   );
 }
 

@@ -30,6 +30,11 @@ export const table: readonly TableEntry[] = [
   },
   { name: 'call', summary: 'call a tool of a running server', load: async () => (await import('./call.ts')).call },
   { name: 'logs', summary: 'show what the tools of a tenant logged', load: async () => (await import('./logs.ts')).logs },
+  {
+    name: 'tenant',
+    summary: 'add, list and remove tenants',
+    load: async () => (await import('./tenant.ts')).tenant,
+  },
   { name: 'token', summary: 'create, list and revoke bearer tokens', load: async () => (await import('./token.ts')).token },
   {
     name: 'user',

@@ -8,8 +8,10 @@ import { vaultExists } from '../vault/database.ts';
 import type { KeyPlace } from '../vault/keys/key-place.ts';
 import { loadMasterKey } from '../vault/keys/master-key.ts';
 import { openVault, type Vault, type VaultOptions } from '../vault/vault.ts';
+import { isOfRemovedTenant } from '../vault/removed-tenants.ts';
 import { VaultError } from '../vault/vault-error.ts';
 import { UserError } from './command.ts';
+import { type GuardsOf, loadTenantGuards } from './tenant-guards.ts';
 
 /** Longest waits for another process's write, on the event loop: a command has time, a server has not. */
 const COMMAND_BUSY_MS = 5000;
@@ -24,27 +26,40 @@ export interface VaultAccess {
   readonly createdKey: string | undefined;
 }
 
+export interface AccessOptions {
+  /** @default 5000 */
+  readonly busyMs?: number;
+  /** Whose sealed records are needed: only their items in the keychain are read. @default nobody's */
+  readonly guardsOf?: GuardsOf;
+}
+
 export async function withVault<T>(
   config: CompiledServer,
   use: (access: VaultAccess) => T | Promise<T>,
-  busyMs: number = COMMAND_BUSY_MS,
+  { busyMs = COMMAND_BUSY_MS, guardsOf = [] }: AccessOptions = {},
 ): Promise<T> {
-  const access = open(config, busyMs);
+  const access = open(config, busyMs, guardsOf);
   try {
     return await use(access);
+  } catch (error) {
+    if (error instanceof VaultError) throw new UserError(error.message);
+    if (isOfRemovedTenant(error)) throw new UserError("the tenant was removed; 'leasehold tenant add' begins it anew");
+    throw error;
   } finally {
     access.vault.close();
   }
 }
 
-function open({ dataDir, masterKey: source }: CompiledServer, busyMs: number): VaultAccess {
+function open(config: CompiledServer, busyMs: number, guardsOf: GuardsOf): VaultAccess {
+  const { dataDir, masterKey: source } = config;
   const problem = prepareDataDir(dataDir);
   if (problem !== undefined) throw new UserError(problemLine(problem));
   try {
     const { key, place, created } = loadMasterKey(source, vaultExists(dataDir));
     // A server lives long enough for the key to change under it.
     const follow = busyMs === SERVER_BUSY_MS;
-    const opened = openWith({ dataDir, busyMs, follow }, key, place);
+    const guards = loadTenantGuards(config, guardsOf);
+    const opened = openWith({ dataDir, busyMs, follow, guards }, key, place);
     return { ...opened, place, createdKey: created ? place.where : undefined };
   } catch (error) {
     if (error instanceof VaultError) throw new UserError(error.message);

@@ -69,11 +69,15 @@ function rotate(io: Io, { config }: LocatedEstate, json: boolean): Promise<numbe
 }
 
 function verify(io: Io, { config }: LocatedEstate, json: boolean): Promise<number> {
-  return withVault(config, ({ vault: opened }) => {
-    const verified = opened.verify();
-    io.stdout.write(json ? `${JSON.stringify(verified)}\n` : verifiedText(verified));
-    return verified.bad.length === 0 ? 0 : 1;
-  });
+  return withVault(
+    config,
+    ({ vault: opened }) => {
+      const verified = opened.verify();
+      io.stdout.write(json ? `${JSON.stringify(verified)}\n` : verifiedText(verified));
+      return verified.bad.length === 0 ? 0 : 1;
+    },
+    { guardsOf: 'all' },
+  );
 }
 
 function verifiedText({ opened, bad }: Verified): string {

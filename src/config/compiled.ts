@@ -135,6 +135,8 @@ export interface CompiledTenant {
   readonly builtins: { readonly connections: boolean };
   readonly auth: CompiledAuth;
   readonly limits: Limits;
+  /** Its key in the vault is guarded by an item of its own in the OS keychain. */
+  readonly keychain: boolean;
   /** Name of the hosts it shares; `ownCordon` of its id where it shares none. */
   readonly cordon: string;
   /** `call`: a fresh thread for every call. */

@@ -174,6 +174,7 @@ function compile({ dir, id, file, defaults, providers, auth, options, locate }: 
     auth: compiledAuth.value,
     // The same object for all tenants without limits of their own: there may be thousands.
     limits: options.limits === undefined ? defaults : Object.freeze({ ...defaults, ...options.limits }),
+    keychain: options.keychain === true,
     cordon: cordonOf(id, options),
     runtime: options.runtime ?? 'sandbox',
     isolation: options.isolation ?? 'thread',

@@ -129,6 +129,12 @@ export const TenantOptionsSchema = Type.Object(
         { ...strict, description: 'Tools of the server itself. Default: none.' },
       ),
     ),
+    keychain: Type.Optional(
+      Type.Boolean({
+        description:
+          "Whether the tenant's key is kept in the OS keychain, too, in an item of its own. For a desktop. Read at the start.",
+      }),
+    ),
     cordon: Type.Optional(
       Type.String({
         pattern: TENANT_ID_PATTERN,

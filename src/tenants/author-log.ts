@@ -44,8 +44,10 @@ export interface AuthorLogOptions {
   readonly fileBytes: number;
   /** Bytes that may wait for the disk, per tenant; lines beyond are dropped and counted. */
   readonly waitingBytes: number;
+  /** Lines of a tenant that is not served any more are dropped. */
+  isServed(tenant: string): boolean;
 }
-const DEFAULTS: AuthorLogOptions = { fileBytes: 5 * 1_048_576, waitingBytes: 1_048_576 };
+const DEFAULTS: AuthorLogOptions = { fileBytes: 5 * 1_048_576, waitingBytes: 1_048_576, isServed: () => true };
 const LINE_BYTES = 32_768;
 const FLUSH_MS = 50;
 
@@ -114,6 +116,7 @@ class FileAuthorLog implements AuthorLog {
     const batch = [...this.#waiting];
     this.#waiting.clear();
     for (const [tenant, waiting] of batch) {
+      if (!this.#options.isServed(tenant)) continue;
       try {
         const file = authorLogFile(this.#dataDir, tenant);
         await mkdir(join(this.#dataDir, 'logs'), { recursive: true, mode: 0o700 });

@@ -61,7 +61,10 @@ async function perform(ports: HostRequestPorts, call: Call, ask: HostRequest, bo
 }
 
 function unexpected(error: unknown): Replied {
-  return refused(failure('internal_error', { detail: error instanceof Error ? error.name : 'unknown' }));
+  if (!(error instanceof Error)) return refused(failure('internal_error', { detail: 'unknown' }));
+  // A vault says in words for the operator why it does not open.
+  const detail = error.name === 'VaultError' ? error.message : error.name;
+  return refused(failure('internal_error', { detail }));
 }
 
 async function useStore(ports: HostRequestPorts, call: Call, ask: StoreRequest, value: Uint8Array): Promise<Replied> {

@@ -285,6 +285,7 @@ class Tenants implements Registry {
     if (this.#closed) return;
     const ids = names.has(ALL_TENANTS) || names.has('') ? this.#known() : names;
     for (const id of ids) {
+      if (/^[._]/.test(id)) continue;
       this.reload(id).catch((err: unknown) => this.#options.log.error({ err, tenant: id }, 'a tenant could not be reloaded'));
     }
   }

@@ -80,6 +80,21 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX login_state_by_family ON login_state (family) WHERE family IS NOT NULL;
    CREATE INDEX login_state_by_account ON login_state (account) WHERE account IS NOT NULL;
    CREATE INDEX login_state_by_expiry ON login_state (kind, expires_at);`,
+  // Whoever writes late, a server or a command of whatever version: the database itself lets nothing of a removed tenant come back.
+  `CREATE TABLE removed_tenants (tenant TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TRIGGER removed_tenant_has_no_key BEFORE INSERT ON tenant_keys
+     WHEN EXISTS (SELECT 1 FROM removed_tenants WHERE tenant = new.tenant)
+     BEGIN SELECT RAISE(ABORT, 'the tenant was removed'); END;
+   CREATE TRIGGER removed_tenant_has_no_token BEFORE INSERT ON tokens
+     WHEN EXISTS (SELECT 1 FROM removed_tenants WHERE tenant = new.tenant)
+     BEGIN SELECT RAISE(ABORT, 'the tenant was removed'); END;
+   CREATE TRIGGER removed_tenant_has_no_member BEFORE INSERT ON memberships
+     WHEN EXISTS (SELECT 1 FROM removed_tenants WHERE tenant = new.tenant)
+     BEGIN SELECT RAISE(ABORT, 'the tenant was removed'); END;
+   CREATE TRIGGER removed_tenant_has_no_usage BEFORE INSERT ON usage_days
+     WHEN EXISTS (SELECT 1 FROM removed_tenants WHERE tenant = new.tenant)
+     BEGIN SELECT RAISE(IGNORE); END;
+   ALTER TABLE tenant_keys ADD COLUMN guarded INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 export function databasePath(dataDir: string): string {

@@ -52,10 +52,11 @@ export function rewrap(db: DatabaseSync, current: Uint8Array, next: Uint8Array):
     if (isRecent(noted(db, 'successor'))) {
       throw new VaultError('rotation_running', 'the key is being changed by another command; wait for it and try again');
     }
-    const rows = db.prepare('SELECT tenant, key_id, wrapped FROM tenant_keys').all() as unknown as Row[];
+    const rows = db.prepare('SELECT tenant, key_id, wrapped, guarded FROM tenant_keys').all() as unknown as Row[];
     const update = db.prepare('UPDATE tenant_keys SET wrapped = ? WHERE tenant = ?');
-    for (const { tenant, key_id: id, wrapped } of rows) {
-      const place = keyPlaceOf(tenant, id);
+    for (const { tenant, key_id: id, wrapped, guarded } of rows) {
+      // What a guard has sealed stays so: the guard is not needed here.
+      const place = keyPlaceOf(tenant, id, guarded !== 0);
       const secret = open(from, place, wrapped);
       update.run(seal(to, place, secret), tenant);
       secret.fill(0);
@@ -72,6 +73,7 @@ interface Row {
   readonly tenant: string;
   readonly key_id: number;
   readonly wrapped: Uint8Array;
+  readonly guarded: number;
 }
 
 /** The key that has taken the place of this one, for who holds the old one. Undefined where it still is the one. */

@@ -9,6 +9,7 @@ export type VaultErrorCode =
   | 'key_wrong'
   | 'key_unavailable'
   | 'rotation_running'
+  | 'tenant_removed'
   | 'database_unusable'
   | 'database_newer'
   | 'seal_broken';

@@ -18,10 +18,16 @@ import { adaKey, connect, oauthConnection, oauthScene } from './oauth-scene.ts';
 t.setTimeout(120_000);
 const file = t;
 
+interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 interface Estate {
   readonly dir: string;
   readonly vault: Vault;
-  run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
+  run(...args: string[]): Promise<Said>;
+  removeTenant(...args: string[]): Promise<Said>;
 }
 function estate(t: Test, connections: unknown, server: Record<string, unknown> = {}): Estate {
   const dir = folder(t);
@@ -35,27 +41,29 @@ function estate(t: Test, connections: unknown, server: Record<string, unknown> =
   return {
     dir,
     vault,
-    async run(...args) {
-      const said = { stdout: '', stderr: '' };
-      const collect = (name: 'stdout' | 'stderr') =>
-        new Writable({
-          write(chunk: Buffer, _, done) {
-            said[name] += chunk.toString();
-            done();
-          },
-        });
-      const env = { HOME: dir, XDG_RUNTIME_DIR: dir, XDG_STATE_HOME: dir };
-      const io: Io = {
-        stdin: Readable.from([]),
-        stdout: collect('stdout'),
-        stderr: collect('stderr'),
-        env,
-        cwd: dir,
-        isTTY: false,
-      };
-      return { code: await main(['connection', ...args, '--estate', dir], io), ...said };
-    },
+    run: (...args) => run('connection', ...args),
+    removeTenant: (...args) => run('tenant', 'remove', ...args),
   };
+  async function run(...args: string[]): Promise<Said> {
+    const said = { stdout: '', stderr: '' };
+    const collect = (name: 'stdout' | 'stderr') =>
+      new Writable({
+        write(chunk: Buffer, _, done) {
+          said[name] += chunk.toString();
+          done();
+        },
+      });
+    const env = { HOME: dir, XDG_RUNTIME_DIR: dir, XDG_STATE_HOME: dir };
+    const io: Io = {
+      stdin: Readable.from([]),
+      stdout: collect('stdout'),
+      stderr: collect('stderr'),
+      env,
+      cwd: dir,
+      isTTY: false,
+    };
+    return { code: await main([...args, '--estate', dir], io), ...said };
+  }
 }
 
 t.test('list, status and revoke', async (t) => {
@@ -129,6 +137,44 @@ t.test('list, status and revoke', async (t) => {
     { kind: 'grant.revoked', grant: ada.id, outcome: 'ok' },
   ]);
   t.notMatch(JSON.stringify([list, status, json, revoked, offline]) + audit, /canary/);
+});
+
+t.test("removing a tenant ends all of its grants at their services, and nobody else's", async (t) => {
+  const server = await FaultyServer.start();
+  t.teardown(() => server.close());
+  const compiled = oauthConnection(server.origin);
+  const endpoints = { ...compiled.oauth.endpoints, authorization: `${server.origin}/authorize` };
+  const oauth = { endpoints, clientId: compiled.oauth.clientId, origins: [server.origin], scopes: ['read'] };
+  const e = estate(t, { crm: oauth }, { egress: { privateOrigins: [server.origin] } });
+  const bobKey = { ...adaKey, owner: { issuer: 'leasehold', subject: 'bob' } };
+  const ada = connect(e.vault.grants, server, compiled);
+  const bob = connect(e.vault.grants, server, compiled, {}, bobKey);
+  const gone = connect(e.vault.grants, server, compiled, {}, { ...adaKey, slot: 'gone' });
+  const other = connect(e.vault.grants, server, compiled, {}, { ...adaKey, tenant: 'globex' });
+  t.match(await e.removeTenant('acme'), { code: 1, stderr: /end 3 grants/ });
+  t.equal(server.revoked.length, 0);
+  const removed = await e.removeTenant('acme', '--yes', '--json');
+  t.equal(removed.code, 0, removed.stderr);
+  const { revoked } = JSON.parse(removed.stdout) as { revoked: { grant: string; upstream: string }[] };
+  t.strictSame(
+    new Map(revoked.map(({ grant, upstream }) => [grant, upstream])),
+    new Map([
+      [ada.id, 'ok'],
+      [bob.id, 'ok'],
+      [gone.id, 'failed'],
+    ]),
+  );
+  t.strictSame(new Set(server.revoked), new Set([ada.refreshToken, bob.refreshToken]));
+  t.strictSame(e.vault.grants.list('acme'), []);
+  t.equal(e.vault.grants.list('globex')[0]?.grant.id, other.id);
+  t.throws(
+    () => connect(e.vault.grants, server, compiled),
+    { code: 'tenant_removed' },
+    'nobody connects an account for it any more',
+  );
+  const kinds = readFileSync(join(e.dir, '.leasehold/cli/audit/acme.jsonl'), 'utf8').match(/"kind":"[^"]+"/g);
+  t.equal(kinds?.[0], '"kind":"tenant.removed"', 'on record first');
+  t.equal(kinds?.filter((kind) => kind === '"kind":"grant.revoked"').length, 3);
 });
 
 t.test('revoking waits for a renewal under way, and ends its new token', async (t) => {

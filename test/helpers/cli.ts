@@ -1,10 +1,11 @@
 // Runs the real CLI in processes of their own, for a user of its own.
 // Not responsible for what commands do. Invariant: nothing of this machine's user is read or written, and what was started is ended.
 import './bare-children.ts';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 
@@ -56,12 +57,26 @@ export function ownUser(t: Test): Record<string, string> {
 
 /** Starts a serving command with `--json` and waits until it says that it is ready. Ended at the end of the test. */
 export async function serving(t: Test, args: readonly string[], env: Record<string, string>): Promise<Serving> {
-  const child = spawn(process.execPath, [cli, ...args, '--json'], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return served(t, spawn(process.execPath, [cli, ...args, '--json'], { env: { ...process.env, ...env }, stdio: STDIO }));
+}
+
+/** The same inside of another program: `within` runs what follows it. It and all that it starts is a process group. */
+export async function servingWithin(
+  t: Test,
+  within: readonly [string, ...string[]],
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<Serving> {
+  const [file, ...before] = within;
+  const command = [...before, process.execPath, cli, ...args, '--json'];
+  return served(t, spawn(file, command, { env: { ...process.env, ...env }, stdio: STDIO, detached: true }));
+}
+const STDIO = ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'];
+
+async function served(t: Test, child: ChildProcessByStdio<null, Readable, Readable>): Promise<Serving> {
   const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
   t.teardown(async () => {
+    endGroup(child.pid as number);
     child.kill('SIGKILL');
     await exit;
   });
@@ -70,6 +85,15 @@ export async function serving(t: Test, args: readonly string[], env: Record<stri
   const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
   if (value === undefined) throw new Error(`it ended without being ready: ${stderr}`);
   return { child, ready: JSON.parse(value) as Ready, exit, stderr: () => stderr };
+}
+
+/** Where the process leads a group of its own. */
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It leads none, or is gone.
+  }
 }
 
 /** Polls a condition of another process; its deadline is wide, its success ends it. */

@@ -234,6 +234,8 @@ t.test('a destroyed tenant takes all of it along', async (t) => {
   t.equal(vault.grants.find(ADA), undefined);
   t.strictSame([vault.grants.list('acme'), vault.secrets.list('acme'), vault.rejections.list('acme')], [[], [], []]);
   t.equal(vault.rejections.find(ADA), undefined);
+  t.throws(() => vault.refreshLocks.take(ADA, 'b', Date.now(), 1000), { code: 'tenant_removed' });
+  vault.admitTenant('acme');
   t.equal(vault.refreshLocks.take(ADA, 'b', Date.now(), 1000), 1);
 });
 
@@ -243,7 +245,8 @@ t.test('a vault of the first version is brought up to date', async (t) => {
   const db = new DatabaseSync(databasePath(dataDir));
   db.exec(
     'DROP TABLE secrets; DROP TABLE grants; DROP TABLE refresh_locks; DROP TABLE rejections; DROP TABLE connect_flows; DROP TABLE usage_days; DROP TABLE users;' +
-      'DROP TABLE memberships; DROP TABLE login_state;' +
+      'DROP TABLE memberships; DROP TABLE login_state; DROP TABLE removed_tenants;' +
+      'DROP TRIGGER removed_tenant_has_no_key; DROP TRIGGER removed_tenant_has_no_token; ALTER TABLE tenant_keys DROP COLUMN guarded;' +
       'ALTER TABLE tokens DROP COLUMN expires_at; ALTER TABLE tokens DROP COLUMN last_used_at;' +
       'DELETE FROM schema_migrations WHERE version >= 2',
   );

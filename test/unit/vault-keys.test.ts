@@ -2,16 +2,18 @@
 // processes that die, and a real keyring daemon in a session of its own.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { loadMasterKey } from '../../src/vault/keys/master-key.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
-import { type Ended, cli, leasehold, ownUser, program, serving } from '../helpers/cli.ts';
-import { toolset, writeEstate } from '../helpers/estate.ts';
+import { type Ended, cli, leasehold, ownUser, program, type Serving, serving, servingWithin, until } from '../helpers/cli.ts';
+import { toolset, writeEstate, writeTenant } from '../helpers/estate.ts';
 
+// A keychain that hangs is waited for.
+t.setTimeout(400_000);
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/vault/${name}`, import.meta.url));
 const SECRET = 'the-value-of-a-secret';
 
@@ -195,4 +197,154 @@ t.test('where no vault exists, a keychain that cannot be used makes none', { ski
   const hanging = await run('hanging', ['token', 'create', 'acme', '--subject', 'ada']);
   t.match(hanging, { code: 1, stderr: /did not answer within 10 s/ });
   t.notOk(existsSync(join(estate, '.leasehold/vault.db')));
+});
+
+// ---- an item for each tenant -----------------------------------------------------------------------------------
+const KEEP = toolset(
+  "keep: defineTool({ description: 'k', inputSchema: Type.Object({ text: Type.String() }), async handler({ text }, ctx) { const before = await ctx.store.tenant.get('text'); await ctx.store.tenant.set('text', text); return String(before); } })",
+);
+
+type State = 'unlocked' | 'locked' | 'none' | 'hanging';
+function ownItems(t: Test, tenants: Parameters<typeof writeEstate>[1]['tenants']) {
+  const user = ownUser(t);
+  const runtime = join(dirname(user['HOME'] as string), 'run');
+  for (const folder of [runtime, user['XDG_DATA_HOME'] as string]) mkdirSync(folder, { mode: 0o700 });
+  const estate = writeEstate(t, { server: { listen: '127.0.0.1:0' }, tenants });
+  const env = { ...user, XDG_RUNTIME_DIR: runtime };
+  const outside = { ...env, DBUS_SESSION_BUS_ADDRESS: '', DISPLAY: '' };
+  const session = (state: State): [string, ...string[]] =>
+    state === 'none' ? ['env'] : ['dbus-run-session', '--', 'sh', fixture('keychain-session.sh'), state];
+  return {
+    estate,
+    /** In a session whose keychain is in this state. */
+    run: (state: State, ...args: string[]): Promise<Ended> => {
+      const [file, ...before] = session(state);
+      const command = [...before, process.execPath, cli, ...args, '--estate', estate];
+      return program(file, command, { env: state === 'none' ? outside : env });
+    },
+    /** Serves until the returned function is called. */
+    serve: async (state: State): Promise<{ server: Serving; stop: () => Promise<void> }> => {
+      const server = await servingWithin(t, session(state), ['start', estate, '--port', '0'], state === 'none' ? outside : env);
+      const running = join(user['XDG_STATE_HOME'] as string, 'leasehold/running');
+      const pid = Number.parseInt(readdirSync(running)[0] as string, 10);
+      const stop = async () => {
+        process.kill(pid, 'SIGTERM');
+        t.equal(await server.exit, 0, `${state}: ends when it is told to`);
+      };
+      return { server, stop };
+    },
+    call: (tenant: string, text: string) =>
+      leasehold(['call', tenant, 'keep', `text=${text}`, '--estate', estate], { env: outside }),
+    item: async (tenant: string): Promise<unknown> => {
+      const order = JSON.stringify({ act: 'get', service: 'leasehold', account: `tenant ${estate} ${tenant}` });
+      const child = fileURLToPath(new URL('../../src/vault/keys/keychain-child.ts', import.meta.url));
+      const [file, ...before] = session('unlocked');
+      const { stdout } = await program(
+        file,
+        [...before, 'sh', '-c', 'echo "$1" | "$2" "$3"', 'sh', order, process.execPath, child],
+        {
+          env,
+        },
+      );
+      return (JSON.parse(stdout) as { value?: unknown }).value;
+    },
+    rows: () => {
+      const db = new DatabaseSync(join(estate, '.leasehold/vault.db'));
+      const rows = db.prepare("SELECT tenant, guarded FROM tenant_keys WHERE tenant <> '_server' ORDER BY tenant").all();
+      db.close();
+      return rows.map(({ tenant, guarded }) => `${String(tenant)} ${String(guarded)}`);
+    },
+  };
+}
+
+t.test('a tenant with an item of its own in the keychain', { skip: noKeychain, timeout: 240_000 }, async (t) => {
+  const tools = { 'a.ts': KEEP };
+  const { estate, run, serve, call, item, rows } = ownItems(t, { acme: { tools }, globex: { tools } });
+  // Its key was made before: it is wrapped by the item when there is one.
+  const before = await serve('none');
+  for (const tenant of ['acme', 'globex']) t.match(await call(tenant, 'zero'), { code: 0, stdout: /undefined/ });
+  await before.stop();
+  t.strictSame(rows(), ['acme 0', 'globex 0']);
+  writeTenant(estate, 'acme', { tenant: { keychain: true } });
+
+  // Nothing is made where there is no keychain, and the key that is there is not used without one.
+  const none = await serve('none');
+  t.match(none.server.stderr(), /acme.*do not open: the keychain refused: no keychain service runs/);
+  t.match(await call('acme', 'x'), { code: 1, stderr: /internal|contact|operator/i });
+  t.match(await call('globex', 'one'), { code: 0, stdout: /zero/ });
+  await none.stop();
+  t.strictSame(rows(), ['acme 0', 'globex 0']);
+
+  const unlocked = await serve('unlocked');
+  t.match(await call('acme', 'one'), { code: 0, stdout: /zero/ });
+  t.strictSame(rows(), ['acme 1', 'globex 0']);
+  // A tenant that comes while the server runs waits for a restart; one that asks for nothing does not.
+  writeTenant(estate, 'late', { tenant: { keychain: true }, tools });
+  await until(async () => /late.*start the server again/s.test(unlocked.server.stderr()));
+  t.match(await call('late', 'x'), { code: 1 });
+  t.match(await call('globex', 'two'), { code: 0, stdout: /one/ });
+  await unlocked.stop();
+  t.strictSame(rows(), ['acme 1', 'globex 0'], 'no key was made for it without its item');
+  t.match(await item('acme'), /^[\w-]{43}$/);
+
+  // The master key alone does not open it; a change of the master key needs no keychain.
+  const alone = await run('none', 'vault', 'verify', '--json');
+  t.equal(alone.code, 1);
+  t.match(
+    (JSON.parse(alone.stdout) as { bad: { tenant: string }[] }).bad.every(({ tenant }) => tenant === 'acme'),
+    true,
+  );
+  t.match(await run('none', 'vault', 'rotate-key'), { code: 0, stdout: /2 tenant keys were wrapped anew/ });
+  t.match(await run('unlocked', 'vault', 'verify'), { code: 0 });
+
+  for (const state of ['locked', 'hanging'] as const) {
+    const { server, stop } = await serve(state);
+    const why = state === 'locked' ? /acme.*locked, or does not hold/ : /acme.*did not answer within 10 s/;
+    t.match(server.stderr(), why, `${state}: the operator is told of the tenant and what to do`);
+    t.match(await call('acme', 'x'), { code: 1 }, `${state}: the tenant is refused`);
+    t.match(await call('globex', 'two'), { code: 0, stdout: /two/ }, `${state}: the others are served`);
+    await stop();
+  }
+  const again = await serve('unlocked');
+  t.match(await call('acme', 'two'), { code: 0, stdout: /one/ }, 'all is as it was');
+  t.match(await call('late', 'x'), { code: 0, stdout: /undefined/ });
+  await again.stop();
+  t.strictSame(rows(), ['acme 1', 'globex 0', 'late 1']);
+
+  // The item goes with the tenant: then a copy of the whole database does not open either, whoever has the master key.
+  const dataDir = join(estate, '.leasehold');
+  const masterKey = loadMasterKey({ source: 'file', path: join(dataDir, 'master.key') }, true).key;
+  const copy = mkdtempSync(join(dataDir, 'copy-'));
+  copyFileSync(join(dataDir, 'vault.db'), join(copy, 'vault.db'));
+  t.match(await run('unlocked', 'tenant', 'remove', 'acme', '--yes'), { code: 0 });
+  t.equal(await item('acme'), undefined);
+  t.match(await item('late'), /^[\w-]{43}$/);
+  t.strictSame(rows(), ['globex 0', 'late 1']);
+  const old = openVault({ dataDir: copy, masterKey });
+  t.throws(() => old.values.get('acme', undefined, 'text', 0), { code: 'key_unavailable' });
+  t.equal(old.values.get('globex', undefined, 'text', 0) === undefined, false, 'as the others do');
+  old.close();
+  const wrong = openVault({ dataDir: copy, masterKey, guards: new Map([['acme', randomBytes(32)]]) });
+  t.throws(() => wrong.values.get('acme', undefined, 'text', 0), { code: 'seal_broken' });
+  wrong.close();
+  // Where the item cannot be reached, the tenant is removed all the same.
+  const late = await run('none', 'tenant', 'remove', 'late', '--yes');
+  t.match(late, { code: 0, stderr: /could not be deleted/ });
+  t.strictSame(rows(), ['globex 0']);
+});
+
+t.test('a server that holds the guard of a removed tenant does not seal the next one with it', (t) => {
+  const dataDir = t.testdir();
+  const masterKey = randomBytes(32);
+  const guards = new Map([['acme', randomBytes(32)]]);
+  const server = openVault({ dataDir, masterKey, guards });
+  const command = openVault({ dataDir, masterKey, guards });
+  t.teardown(() => [server, command].forEach((vault) => vault.close()));
+  server.secrets.set('acme', 'key', SECRET, 1);
+  command.shredTenant('acme');
+  t.throws(() => server.secrets.set('acme', 'key', SECRET, 1), { code: /tenant_removed|key_unavailable/ });
+  command.admitTenant('acme');
+  t.throws(() => server.secrets.set('acme', 'key', SECRET, 1), { code: 'key_unavailable' });
+  t.match(server.wantGuard('acme'), /start the server again/);
+  t.end();
 });

@@ -282,6 +282,12 @@ void t.test('a tenant that is destroyed takes its values with it, in a running s
   );
   db.prepare("INSERT INTO store_values VALUES ('acme', ?, ?, 64, NULL)").run(copy.slot, copy.sealed);
   t.equal(vault.values.get('acme', undefined, 'k', 0), undefined, 'a row from a copy is of no use');
+  t.throws(
+    () => vault.values.set('acme', undefined, 'k', bytes('late'), undefined, 1e6),
+    { code: 'tenant_removed' },
+    'a late write makes no key anew',
+  );
+  t.ok(vault.admitTenant('acme'));
   t.equal(vault.values.set('acme', undefined, 'k', bytes('new'), undefined, 1e6), true, 'a tenant of the same name begins anew');
   t.equal(Buffer.from(vault.values.get('acme', undefined, 'k', 0) ?? []).toString(), 'new');
   t.equal(Buffer.from(vault.values.get('globex', undefined, 'k', 0) ?? []).toString(), '2');
