@@ -4,7 +4,7 @@
 import { errors } from 'oidc-provider';
 import type { LoginEntry, LoginStore } from '../vault/stores.ts';
 
-type Payload = Record<string, unknown>;
+export type Payload = Readonly<Record<string, unknown>>;
 
 const HOUR_S = 3600;
 /** A client that registered and was never used. */
@@ -16,7 +16,14 @@ export const USED_CLIENT_MS = 90 * 24 * HOUR_S * 1000;
 const MOST: { readonly [kind: string]: number } = { Client: 2000, Interaction: 5000, Session: 20_000 };
 const MOST_OTHERS = 100_000;
 
-export function adapterOver(login: LoginStore, now: () => number): new (kind: string) => object {
+/** @param onReused told what came a second time, at the very moment of the first */
+export function adapterOver(
+  login: LoginStore,
+  now: () => number,
+  onReused: (payload: Payload) => void,
+): new (
+  kind: string,
+) => object {
   return class Adapter {
     readonly #kind: string;
 
@@ -45,8 +52,10 @@ export function adapterOver(login: LoginStore, now: () => number): new (kind: st
 
     async consume(id: string): Promise<void> {
       if (login.spend(this.#kind, id, now())) return;
-      const family = login.find(this.#kind, id, now())?.value['grantId'];
-      if (typeof family === 'string') login.deleteFamily(family);
+      const spent = login.find(this.#kind, id, now())?.value ?? {};
+      const family = text(spent['grantId']);
+      if (family !== undefined) login.deleteFamily(family);
+      onReused(spent);
       throw new errors.InvalidGrant('it was used already');
     }
 

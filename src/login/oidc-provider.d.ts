@@ -68,6 +68,8 @@ declare module 'oidc-provider' {
   }
   export class Provider {
     constructor(issuer: string, configuration: Record<string, unknown>);
+    /** The one whose request is under way. */
+    static readonly ctx: OidcContext;
     proxy: boolean;
     callback(): (request: IncomingMessage, response: ServerResponse) => Promise<void>;
     on(event: string, listener: (...args: never[]) => void): this;

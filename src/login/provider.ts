@@ -5,7 +5,7 @@
 import { errors, interactionPolicy, type AccessTokenModel, type ClientModel, type OidcContext, Provider } from 'oidc-provider';
 import { canonicalCase } from '../auth/resource.ts';
 import type { LoginStore } from '../vault/stores.ts';
-import { adapterOver, USED_CLIENT_MS } from './adapter.ts';
+import { adapterOver, type Payload, USED_CLIENT_MS } from './adapter.ts';
 import { adapt, admitRegistration, redirectProblem } from './client-rules.ts';
 import type { Consents } from './consents.ts';
 import type { LoginEvents } from './events.ts';
@@ -55,7 +55,7 @@ export function makeProvider(options: ProviderOptions): MadeProvider {
   // Whether a person on this machine is asked again is `Consents`' affair.
   policy.get('consent').checks.remove('native_client_prompt');
   const provider = new Provider(issuer, {
-    adapter: adapterOver(login, now),
+    adapter: adapterOver(login, now, (spent) => record(Provider.ctx, 'login.reused', spent, options)),
     jwks: { keys: jwks },
     clientDefaults: { id_token_signed_response_alg: 'ES256', grant_types: ['authorization_code', 'refresh_token'] },
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
@@ -65,6 +65,7 @@ export function makeProvider(options: ProviderOptions): MadeProvider {
     rotateRefreshToken: true,
     issueRefreshToken: (_: unknown, client: ClientModel) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: () => false,
+    revokeGrantPolicy: (ctx: OidcContext) => beforeRevoking(ctx, options),
     allowOmittingSingleRegisteredRedirectUri: false,
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     // The guard in front has refused origins that the operator does not allow.
@@ -212,26 +213,36 @@ async function beforeIssue(ctx: OidcContext, token: AccessTokenModel, { access, 
   return { grant: grantId };
 }
 
-function listen(provider: Provider, { access, events, onFailure }: ProviderOptions): void {
-  const record = (ctx: OidcContext, kind: 'login.registered' | 'login.reused' | 'login.revoked') => {
-    const { AuthorizationCode: code, RefreshToken: refresh } = ctx.oidc.entities;
-    const { accountId, resource } = refresh ?? code ?? {};
-    const tenant = access.tenantOf(Array.isArray(resource) ? resource[0] : resource);
-    const client = ctx.oidc.client?.clientId;
-    events
-      .append(ctx.req, {
-        kind,
-        tenant,
-        ...(accountId === undefined ? {} : { subject: accountId }),
-        ...(client === undefined ? {} : { client }),
-      })
-      .catch(onFailure);
+/** Before a grant is ended: it is ended also where that cannot be recorded. */
+function beforeRevoking(ctx: OidcContext, options: ProviderOptions): boolean {
+  const { login, now } = options;
+  const { RefreshToken: refresh } = ctx.oidc.entities;
+  const code = ctx.oidc.params?.['code'];
+  const spent = typeof code === 'string' ? login.find('AuthorizationCode', code, now())?.value : undefined;
+  const { accountId, clientId, resource } = refresh ?? spent ?? {};
+  const kind = ctx.oidc.route === 'revocation' ? 'login.revoked' : 'login.reused';
+  record(ctx, kind, { accountId, clientId, resource }, options);
+  return true;
+}
+
+type EndKind = 'login.registered' | 'login.reused' | 'login.revoked';
+function record(ctx: OidcContext, kind: EndKind, about: Payload, { access, events, onFailure }: ProviderOptions): void {
+  const { accountId, clientId, resource } = about;
+  const client = ctx.oidc.client?.clientId ?? clientId;
+  const event = {
+    kind,
+    tenant: access.tenantOf(resource),
+    ...(typeof accountId === 'string' ? { subject: accountId } : {}),
+    ...(typeof client === 'string' ? { client } : {}),
   };
-  provider.on('registration_create.success', (ctx: OidcContext) => record(ctx, 'login.registered'));
-  provider.on('grant.revoked', (ctx: OidcContext) =>
-    record(ctx, ctx.oidc.route === 'revocation' ? 'login.revoked' : 'login.reused'),
+  events.append(ctx.req, event).catch(onFailure);
+}
+
+function listen(provider: Provider, options: ProviderOptions): void {
+  provider.on('registration_create.success', (ctx: OidcContext, { clientId }: ClientModel) =>
+    record(ctx, 'login.registered', { clientId }, options),
   );
-  provider.on('server_error', (_: OidcContext, cause: unknown) => onFailure(cause));
+  provider.on('server_error', (_: OidcContext, cause: unknown) => options.onFailure(cause));
 }
 
 /** RFC 8414 only: there are no ID tokens and no user info here. */

@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
 import { hashPassword, Passwords } from '../../src/login/passwords.ts';
+import { publicKeys, ROTATE_MS, signingKeys } from '../../src/login/signing-keys.ts';
 import { databasePath } from '../../src/vault/database.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { cli, leasehold } from '../helpers/cli.ts';
+
+t.setTimeout(240_000);
 
 const KEY = Buffer.alloc(32, 7);
 const PASSWORD = 'canary correct horse';
@@ -148,4 +151,24 @@ t.test('what the authorization server keeps is hidden, bounded, spent once and e
 
   vault.shredTenant('acme');
   t.equal(memberships.find('acme', 'ada'), undefined);
+});
+
+t.test('signing keys are replaced by age; the old one is published until its tokens have ended', async (t) => {
+  let at = Date.now();
+  const now = () => at;
+  const vault = openVault({ dataDir: t.testdir(), masterKey: KEY, now });
+  t.teardown(() => vault.close());
+  const kids = () => signingKeys(vault.login, now).jwks.map(({ kid }) => kid);
+  const [first] = kids();
+  t.strictSame(kids(), [first], 'the same again');
+  at += ROTATE_MS + 1000;
+  const [second, ...older] = kids();
+  t.not(second, first);
+  t.strictSame(older, [first], 'the new one signs');
+  const published = publicKeys(vault.login, now);
+  t.equal((await published.find({ kid: first })).type, 'public');
+  at += 86_400_000;
+  t.strictSame(kids(), [second]);
+  await t.rejects(published.find({ kid: first }), { name: 'KeyUnknown' });
+  await t.rejects(published.find({ kid: { $gt: '' } }), { name: 'KeyUnknown' });
 });

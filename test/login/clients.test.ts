@@ -8,6 +8,8 @@ import t from 'tap';
 import { newVisitor, noBrowser, startBrowser } from '../helpers/browser.ts';
 import { ClientMemory, PASSWORD, scene, signIn, visit } from './login-scene.ts';
 
+t.setTimeout(240_000);
+
 t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser }, async (t) => {
   const served = await scene(t);
   const browser = await startBrowser(t);

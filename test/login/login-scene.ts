@@ -1,5 +1,6 @@
 // A server whose tenants let people sign in, and a person with a real browser who goes through its pages for a client.
 // Not responsible for what is asserted.
+import { createHash } from 'node:crypto';
 import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
 import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js';
 import type { BrowserContext, Page } from 'playwright-core';
@@ -95,4 +96,121 @@ export async function signIn(page: Page, name = 'ada', password = PASSWORD): Pro
   await page.getByLabel('Name').fill(name);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** A browser without a face: cookies by path and redirects of one server, for what needs no rendering. */
+export class Person {
+  readonly #cookies = new Map<string, { readonly value: string; readonly path: string }>();
+
+  async fetch(url: string, init: RequestInit = {}): Promise<Response> {
+    const { pathname } = new URL(url);
+    const sent = [...this.#cookies].filter(([, { path }]) => pathname.startsWith(path));
+    const cookie = sent.map(([name, { value }]) => `${name}=${value}`).join('; ');
+    const response = await fetch(url, { ...init, redirect: 'manual', headers: { ...(init.headers as object), cookie } });
+    for (const line of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      this.#cookies.set(name, { value, path: /path=([^;]+)/i.exec(line)?.[1] ?? '/' });
+    }
+    return response;
+  }
+
+  /** Follows redirects and "going on" to the next page that asks something, or to the client. */
+  async open(url: string): Promise<{ readonly url: string; readonly status: number; readonly text: string }> {
+    if (url.startsWith(REDIRECT)) return { url, status: 0, text: '' };
+    const response = await this.fetch(url);
+    const to = response.headers.get('location');
+    if (to !== null) return this.open(new URL(to, url).href);
+    return { url, status: response.status, text: await response.text() };
+  }
+
+  async submit(page: { readonly url: string; readonly text: string }, fields: Record<string, string>) {
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '';
+    const { origin } = new URL(page.url);
+    const response = await this.fetch(page.url, {
+      method: 'POST',
+      headers: { origin },
+      body: new URLSearchParams({ csrf, ...fields }),
+    });
+    const text = await response.text();
+    const to = /http-equiv="refresh" content="0; url=([^"]+)"/.exec(text)?.[1];
+    return to === undefined ? { url: page.url, status: response.status, text } : this.open(to.replaceAll('&amp;', '&'));
+  }
+
+  async signIn(url: string, name = 'ada', password = PASSWORD) {
+    return this.submit(await this.open(url), { do: 'sign-in', name, password });
+  }
+
+  /** From an authorization request to the answer of the client. */
+  async through(url: string, name = 'ada'): Promise<URLSearchParams> {
+    const { url: at } = await this.submit(await this.signIn(url, name), { do: 'allow' });
+    return new URL(at).searchParams;
+  }
+}
+
+const VERIFIER = 'v'.repeat(43);
+const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url');
+
+/** A client that sends what it likes. */
+export class WireClient {
+  readonly base: string;
+  id = '';
+
+  constructor(base: string) {
+    this.base = base;
+  }
+
+  async register(metadata: object = {}): Promise<{ status: number; json: any }> {
+    const body = {
+      client_name: 'Wire',
+      redirect_uris: [REDIRECT],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'none',
+      ...metadata,
+    };
+    const response = await fetch(`${this.base}/oauth/register`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const json: any = await response.json();
+    if (response.status === 201) this.id = json.client_id;
+    return { status: response.status, json };
+  }
+
+  /** `undefined` leaves a parameter out. */
+  url(resource: string, more: Record<string, string | undefined> = {}): string {
+    const params = {
+      response_type: 'code',
+      client_id: this.id,
+      redirect_uri: REDIRECT,
+      code_challenge: CHALLENGE,
+      code_challenge_method: 'S256',
+      state: 's',
+      resource,
+      ...more,
+    };
+    const given = Object.entries(params).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return `${this.base}/oauth/authorize?${new URLSearchParams(given).toString()}`;
+  }
+
+  async post(path: string, params: Record<string, string>): Promise<{ status: number; json: any }> {
+    const body = new URLSearchParams({ client_id: this.id, ...params });
+    const response = await fetch(`${this.base}${path}`, { method: 'POST', body });
+    const text = await response.text();
+    return { status: response.status, json: text === '' ? undefined : JSON.parse(text) };
+  }
+
+  redeem(code: string, more: Record<string, string> = {}) {
+    return this.post('/oauth/token', {
+      grant_type: 'authorization_code',
+      code,
+      code_verifier: VERIFIER,
+      redirect_uri: REDIRECT,
+      ...more,
+    });
+  }
+
+  refresh(token: string, more: Record<string, string> = {}) {
+    return this.post('/oauth/token', { grant_type: 'refresh_token', refresh_token: token, ...more });
+  }
 }
