@@ -1,5 +1,5 @@
 // The entry of the process that is a tenant's ordinary clients: calls at a fixed rate, whatever becomes of the ones before.
-// Not responsible for judging (`judge`) or for misbehaving (`strikes`): it is a process of its own so that neither disturbs it.
+// Not responsible for judging (`judge`) or for misbehaving (`faults`): it is a process of its own so that neither disturbs it.
 // Invariant: open loop: a call that is late does not delay the next one, so waiting counts; every call ends up in exactly one window.
 import { Agent } from 'node:http';
 import { type Called, callTool, type Target } from './mcp-call.ts';

@@ -35,7 +35,8 @@ export const init = defineCommand({
     if (problem !== undefined) throw new UserError(`${problem.file} ${problem.reason}`);
     writeEditorSchemas(dataDir);
     const prefix = invocation(io);
-    const shown = relative(io.cwd, folder) || '.';
+    const near = relative(io.cwd, folder);
+    const shown = near.startsWith('..') ? folder : near || '.';
     io.stdout.write(`
 next     ${prefix} start ${shown}
          ${prefix} token create acme --subject you --estate ${shown}

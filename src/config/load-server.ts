@@ -13,7 +13,7 @@ import { compileRouting } from './compile-routing.ts';
 import type { CompiledProvider, CompiledProviders, CompiledServer } from './compiled.ts';
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
-import { type Checked, isLoopback, parseListen, parseOrigin, parsePublicUrl } from './origin.ts';
+import { type Checked, isLoopback, parseListen, parseOrigin, parsePort, parsePublicUrl } from './origin.ts';
 import { parseNameServer, readCertificates } from './net.ts';
 import type { NetSettings } from '../shared/net/net-settings.ts';
 import { readInside } from './read-file.ts';
@@ -166,6 +166,7 @@ class Compiler {
     const { host, port } = this.#overrides;
     if (whole === undefined || (host === undefined && port === undefined)) return whole;
     const shownHost = host === undefined ? whole.host : host.replace(/^\[|\]$/g, '');
+    if (port !== undefined && this.#take('port', parsePort(port)) === undefined) return undefined;
     const bracketed = shownHost.includes(':') ? `[${shownHost}]` : shownHost;
     return this.#take(port === undefined ? 'host' : 'port', parseListen(`${bracketed}:${port ?? whole.port}`));
   }

@@ -15,6 +15,14 @@ export function parseListen(text: string): Checked<{ host: string; port: number 
   return { ok: true, value: { host: host === '' ? '127.0.0.1' : host, port } };
 }
 
+/** Of an option or variable of its own, without a host. */
+export function parsePort(text: string): Checked<number> {
+  const port = Number(text);
+  return /^\d{1,5}$/.test(text) && port <= 65_535
+    ? { ok: true, value: port }
+    : bad('must be a whole number: a port from 0 to 65535 (0 takes a free one)');
+}
+
 /** Scheme, host and port only; returned as `URL.origin` writes it. */
 export function parseOrigin(text: string): Checked<string> {
   const url = URL.parse(text);

@@ -10,7 +10,7 @@ import { BindingFileSchema } from '../../src/config/binding-schema.ts';
 import { ServerOptionsSchema, TenantOptionsSchema } from '../../src/config/schema.ts';
 import type { CompiledAuth } from '../../src/config/compiled-auth.ts';
 import { authProblems } from '../../src/tenants/auth-problems.ts';
-import { DEFAULT_LIMITS } from '../../src/shared/limits.ts';
+import { DEFAULT_LIMITS, LimitsSchema } from '../../src/shared/limits.ts';
 
 function estate(test: Test, files: { [path: string]: string }): string {
   const dir = realpathSync(test.testdir({}));
@@ -191,6 +191,7 @@ t.test('wrong server settings are named with file, line, path and what was meant
   ]);
   t.equal(bad('{"publicUrl": "http://127.0.0.1:1"}').value?.publicUrl, 'http://127.0.0.1:1');
   t.match(bad('{"listen": "nonsense"}').problems[0], { file: 'leasehold.json', line: 1 });
+  t.match(bad('{}', {}, { port: 'abc' }).problems[0], { file: 'port', reason: /whole number/ });
   t.match(bad('{}', {}, { port: '70000' }).problems[0], { file: 'port', reason: /port from 0 to 65535/ });
   t.match(bad('{}', { LEASEHOLD_PUBLIC_ULR: 'x' }).problems[0], {
     file: 'LEASEHOLD_PUBLIC_ULR',
@@ -298,4 +299,33 @@ t.test('editor schemas are the schemas that check', async (t) => {
     t.match($schema, /2020-12/);
     t.strictSame(written, JSON.parse(JSON.stringify(schema)));
   }
+});
+
+t.test('the README names every key of both files and every limit, with its default', async (t) => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  /** Rows of the table below the line that begins with `head`: the names in the first column, and the second column. */
+  const table = (head: string): [names: string[], second: string][] => {
+    const rows =
+      readme
+        .slice(readme.indexOf(`\n${head}`) + 1)
+        .split('\n\n', 1)[0]
+        ?.split('\n')
+        .slice(2) ?? [];
+    return rows.map((row) => {
+      const [first = '', second = ''] = row.slice(2).split(' | ');
+      return [[...first.matchAll(/`([A-Za-z.]+)`/g)].map(([, name = '']) => name), second];
+    });
+  };
+  const named = (head: string): string[] =>
+    [...new Set(table(head).flatMap(([names]) => names.map((name) => name.split('.', 1)[0] ?? '')))].sort();
+  const keys = (schema: { properties: object }): string[] =>
+    Object.keys(schema.properties)
+      .filter((key) => key !== '$schema')
+      .sort();
+  t.strictSame(named('| key | default |'), keys(ServerOptionsSchema), 'leasehold.json');
+  t.strictSame(named('| key | what it is |'), keys(TenantOptionsSchema), 'tenant.json');
+  t.strictSame(named('| limit | default |'), keys(LimitsSchema), 'limits');
+  const defaults: Record<string, number | undefined> = DEFAULT_LIMITS;
+  for (const [names, second] of table('| limit | default |'))
+    for (const name of names) t.equal(second, String(defaults[name] ?? 'none'), name);
 });
