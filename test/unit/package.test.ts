@@ -1,6 +1,7 @@
 // The package as a user gets it: built, packed, installed into an empty folder, run from there, types included.
 // Not responsible for what the commands do in detail (their own tests).
-// Invariant: nothing of the checkout is used after packing but its package manager and compiler; no environment is inherited.
+// Invariant: nothing of the checkout is used after packing but its package manager and compiler; of the environment only what npm needs to
+// reach a registry is inherited.
 import '../helpers/bare-children.ts';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,10 +24,19 @@ const dir = t.testdir({ package: {}, home: {} });
 const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, HOME: process.env['HOME'] ?? dir, NO_COLOR: '1' };
 const node = (cwd: string, ...args: string[]) => run(process.execPath, args, { cwd, env });
 
+/** How this machine reaches a registry: through a proxy, or by certificate authorities of its own. Without it npm waits for minutes. */
+const NETWORK = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'];
+const network = Object.fromEntries(
+  NETWORK.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+);
+
 /** npm as it came with some Node: found by the shell's own path, run with a clean environment. */
 async function npm(cwd: string, ...args: string[]): Promise<string> {
   const path = (process.env['PATH'] ?? '').split(':').filter((folder) => !folder.includes('node_modules'));
-  const { stdout } = await run('npm', args, { cwd, env: { ...env, PATH: [dirname(process.execPath), ...path].join(':') } });
+  const { stdout } = await run('npm', args, {
+    cwd,
+    env: { ...env, ...network, PATH: [dirname(process.execPath), ...path].join(':') },
+  });
   return stdout;
 }
 
