@@ -3,8 +3,9 @@
 // Invariant: the answer is bounded in size and time; the token is sent to the endpoint given and shown nowhere.
 import { type Dispatcher, request } from 'undici';
 import type { Json, JsonObject } from '../shared/json.ts';
+import { bodyText } from '../shared/net/body-text.ts';
+import { serverEvents } from '../shared/net/event-stream.ts';
 import { UserError } from './command.ts';
-import { eventData } from './event-stream.ts';
 import { leaseholdVersion } from './version-of.ts';
 
 export interface Endpoint {
@@ -96,9 +97,9 @@ function meta(asked: McpRequest): JsonObject {
 async function readAnswer(response: Dispatcher.ResponseData, asked: McpRequest): Promise<JsonObject> {
   try {
     if (header(response, 'content-type')?.startsWith('text/event-stream') !== true) {
-      return parse(await readText(response.body));
+      return parse(await bodyText(response.body, ANSWER_BYTES));
     }
-    for await (const data of eventData(response.body, ANSWER_BYTES)) {
+    for await (const { data } of serverEvents(response.body, ANSWER_BYTES)) {
       const message = parse(data);
       if (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) return message;
       if (message['method'] === 'notifications/progress' && isObject(message['params'])) {
@@ -109,17 +110,6 @@ async function readAnswer(response: Dispatcher.ResponseData, asked: McpRequest):
     throw new UserError(asked.signal?.aborted === true ? 'cancelled' : `the answer could not be read: ${reason(error)}`);
   }
   throw new UserError('the server closed the connection before it had answered; the call may still have been carried out');
-}
-
-async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of body) {
-    bytes += part.length;
-    if (bytes > ANSWER_BYTES) throw new RangeError(`it is larger than ${ANSWER_BYTES} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString();
 }
 
 function parse(text: string): JsonObject {

@@ -9,7 +9,6 @@ import { inventoryOf } from '../../src/commands/author-screen.ts';
 import { parseArguments } from '../../src/commands/call-arguments.ts';
 import { failureLine, failureOf } from '../../src/commands/call-result.ts';
 import { UsageError } from '../../src/commands/command.ts';
-import { eventData } from '../../src/commands/event-stream.ts';
 import { invocationPrefix } from '../../src/commands/invocation.ts';
 import { lastLines, newLines } from '../../src/commands/log-files.ts';
 import { formatLine } from '../../src/commands/log-line.ts';
@@ -18,6 +17,7 @@ import { announce, runningServers } from '../../src/commands/running.ts';
 import { table } from '../../src/commands/table.ts';
 import { shipEstate } from '../../src/demo/home.ts';
 import type { Json } from '../../src/shared/json.ts';
+import { serverEvents } from '../../src/shared/net/event-stream.ts';
 import { authorLogFile, createAuthorLog } from '../../src/tenants/author-log.ts';
 import { cli, leasehold, ownUser, program, root } from '../helpers/cli.ts';
 import { writeEstate } from '../helpers/estate.ts';
@@ -170,11 +170,11 @@ t.test('an event stream is read in whatever pieces it comes, up to its limit', a
     const pieces = (async function* () {
       for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
     })();
-    for await (const data of eventData(pieces, limit)) all.push(data);
+    for await (const { data } of serverEvents(pieces, limit)) all.push(data);
     return all;
   };
   for (const size of [1, 2, 3, 7, 1000]) t.strictSame(await collect(size), ['{"a":"ü"}', 'one\ntwo'], `pieces of ${size}`);
-  await t.rejects(collect(10, 20), /larger than 20 bytes/);
+  await t.rejects(collect(10, 8), /larger than 8 characters/);
 });
 
 t.test('failures say what to do next', async (t) => {
