@@ -5,7 +5,7 @@ import type { CompiledServer } from '../config/compiled.ts';
 import type { Io } from './command.ts';
 import { invocation } from './invocation.ts';
 import { localToken } from './local-token.ts';
-import { locateEstate, requireTenant } from './locate.ts';
+import { type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
 import type { Endpoint } from './mcp-client.ts';
 import { shortPath } from './serve-screen.ts';
 import { checkedSubject } from './token-input.ts';
@@ -21,13 +21,26 @@ export interface LocalCaller {
 export async function localEndpoint(io: Io, { tenant, token, estate, subject }: LocalCaller): Promise<Endpoint> {
   const located = locateEstate(io, estate);
   requireTenant(located, tenant);
-  const { config, running } = located;
-  const url = `${running?.url ?? listenUrl(config)}/t/${tenant}/mcp`;
+  const { config } = located;
   return {
-    url,
+    url: `${localBase(located)}/t/${tenant}/mcp`,
     token: token ?? (await localToken(config, tenant, checkedSubject(subject))),
-    hint: `Start it: ${invocation(io)} start ${shortPath(config.estate)}`,
+    hint: startHint(io, config),
   };
+}
+
+/** Where this machine reaches the server. */
+export function localBase({ config, running }: LocatedEstate): string {
+  return running?.url ?? listenUrl(config);
+}
+
+/** By which address a token in the keychain is known: the public one, where there is one. */
+export function tokenBase(located: LocatedEstate): string {
+  return located.config.publicUrl ?? localBase(located);
+}
+
+export function startHint(io: Io, { estate }: CompiledServer): string {
+  return `Start it: ${invocation(io)} start ${shortPath(estate)}`;
 }
 
 /** Of a server that other commands cannot see (another user's, a service), where it should be. */

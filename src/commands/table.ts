@@ -29,6 +29,16 @@ export const table: readonly TableEntry[] = [
     load: async () => (await import('./dev.ts')).dev,
   },
   { name: 'call', summary: 'call a tool of a running server', load: async () => (await import('./call.ts')).call },
+  {
+    name: 'connect',
+    summary: "make a desktop client's configuration entry for a tenant",
+    load: async () => (await import('./connect.ts')).connect,
+  },
+  {
+    name: 'stdio',
+    summary: 'serve a tenant to a client that speaks only stdio',
+    load: async () => (await import('./stdio.ts')).stdio,
+  },
   { name: 'logs', summary: 'show what the tools of a tenant logged', load: async () => (await import('./logs.ts')).logs },
   {
     name: 'tenant',

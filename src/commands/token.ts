@@ -1,18 +1,22 @@
 // `leasehold token`: bearer tokens of a tenant, made, listed and revoked; a running server follows within a second.
-// Not responsible for checking tokens. Invariant: a secret is printed once, when it is made; stdout holds nothing else then.
-import { createToken } from '../vault/access-token.ts';
+// Not responsible for checking tokens. Invariant: a secret is printed once, when it is made, and never where the keychain takes it;
+// stdout holds nothing else then.
 import type { TokenRecord } from '../vault/stores.ts';
 import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
+import { invocation } from './invocation.ts';
+import { keepToken } from './keychain-token.ts';
+import { tokenBase } from './local-endpoint.ts';
 import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
 import { auditTokens } from './token-audit.ts';
 import { checkedDuration, checkedScopes, checkedSubject } from './token-input.ts';
+import { mintToken } from './token-mint.ts';
 import { withVault } from './vault-access.ts';
 
 export const token = defineCommand({
   name: 'token',
   summary: 'create, list and revoke bearer tokens',
   usage: [
-    'create <tenant> --subject <who> [--scopes <list>] [--expires 30d]',
+    'create <tenant> --subject <who> [--scopes <list>] [--expires 30d] [--keychain]',
     'list <tenant>',
     'revoke <tenant> <id> | --subject <who>',
   ],
@@ -20,6 +24,7 @@ export const token = defineCommand({
     subject: { type: 'string', value: 'who', description: 'the user that the token stands for: ada@acme.com' },
     scopes: { type: 'string', multiple: true, value: 'list', description: 'a,b: what it may use (all of the tenant)' },
     expires: { type: 'string', value: 'time', description: '30d, 12h, 90m: not good any more after that (never)' },
+    keychain: { type: 'boolean', description: 'keep it in the keychain of this user, for `leasehold stdio`; it is not shown' },
     estate: estateOption,
     json: jsonOption,
   },
@@ -31,6 +36,8 @@ export const token = defineCommand({
     const scopes = checkedScopes(values.scopes ?? []);
     const lastsMs = values.expires === undefined ? undefined : checkedDuration(values.expires);
     if (lastsMs !== undefined && action !== 'create') throw new UsageError('--expires goes with create');
+    const keychain = values.keychain === true;
+    if (keychain && action !== 'create') throw new UsageError('--keychain goes with create');
     const estate = () => {
       const located = locateEstate(io, values.estate);
       requireTenant(located, tenant);
@@ -40,7 +47,7 @@ export const token = defineCommand({
       case 'create':
         if (subject === undefined) throw new UsageError('whom is it for? Add --subject');
         if (id !== undefined) throw new UsageError(`unexpected argument '${id}'`);
-        return create({ ...work, estate: estate() }, { subject, scopes, lastsMs });
+        return create({ ...work, estate: estate() }, { subject, scopes, lastsMs }, keychain);
       case 'list':
         if (id !== undefined) throw new UsageError(`unexpected argument '${id}'`);
         return list({ ...work, estate: estate() }, subject);
@@ -68,32 +75,22 @@ interface Wanted {
   readonly lastsMs: number | undefined;
 }
 
-function create({ io, estate, tenant, json }: Work, { subject, scopes, lastsMs }: Wanted): Promise<number> {
-  return withVault(estate.config, async ({ vault, createdKey }) => {
-    const now = Date.now();
-    // Held back until the audit has its record.
-    let add = (): void => {};
-    const held = { add: (record: TokenRecord, hash: Uint8Array) => void (add = () => vault.tokens.add(record, hash)) };
-    const made = createToken(held, {
-      tenant,
-      subject,
-      scopes,
-      now,
-      ...(lastsMs === undefined ? {} : { expiresAt: now + lastsMs }),
-    });
-    const { expiresAt } = made.record;
-    await auditTokens(estate.config, [{ kind: 'token.created', tenant, subject, token: made.record.id }]);
-    add();
-    if (createdKey !== undefined)
-      io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
-    if (json) {
-      io.stdout.write(`${JSON.stringify({ token: made.token, id: made.record.id, tenant, subject, scopes, expiresAt })}\n`);
-      return 0;
+function create({ io, estate, tenant, json }: Work, { subject, scopes, lastsMs }: Wanted, keychain: boolean): Promise<number> {
+  return withVault(estate.config, async (access) => {
+    const keep = keychain ? (made: string) => keepToken(tokenBase(estate), tenant, made) : undefined;
+    const made = await mintToken(estate.config, access, { tenant, subject, scopes, lastsMs }, keep);
+    const { expiresAt, id } = made.record;
+    if (access.createdKey !== undefined)
+      io.stderr.write(`a master key was made at ${access.createdKey}: back it up, the vault cannot be opened without it\n`);
+    const shown = keychain ? { keychain: true } : { token: made.token };
+    if (json) io.stdout.write(`${JSON.stringify({ ...shown, id, tenant, subject, scopes, expiresAt })}\n`);
+    else {
+      if (!keychain) io.stdout.write(`${made.token}\n`);
+      const until = expiresAt === undefined ? '' : ` until ${new Date(expiresAt).toISOString()}`;
+      const may = scopes.length === 0 ? `everything in ${tenant}` : `${tenant}: ${scopes.join(' ')}`;
+      const where = keychain ? `It is in the keychain, for: ${invocation(io)} stdio --tenant ${tenant}` : 'It is not shown again';
+      io.stderr.write(`for ${subject}, may use ${may}${until}; id ${id}. ${where}.\n`);
     }
-    io.stdout.write(`${made.token}\n`);
-    const until = expiresAt === undefined ? '' : ` until ${new Date(expiresAt).toISOString()}`;
-    const may = scopes.length === 0 ? `everything in ${tenant}` : `${tenant}: ${scopes.join(' ')}`;
-    io.stderr.write(`for ${subject}, may use ${may}${until}; id ${made.record.id}. It is not shown again.\n`);
     return 0;
   });
 }

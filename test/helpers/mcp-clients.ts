@@ -1,7 +1,9 @@
 // The real client packages behind one small face, so that a scenario is written once for all of them.
 // Not responsible for scenarios. Invariant: nothing of a package is replaced; each face owns its client and closes it.
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
@@ -98,21 +100,35 @@ export async function connectClient(
   token: string | undefined,
   answers: ClientAnswers = {},
 ): Promise<TestClient> {
-  return kind === 'sdk 1.32' ? legacyClient(url, token, answers) : modernClient(kind, url, token, answers);
+  const options = { requestInit: bearer(token) };
+  if (kind === 'sdk 1.32') return legacyClient(new LegacyTransport(new URL(url), options), answers);
+  return modernClient(kind, new ModernTransport(new URL(url), options), answers);
 }
 
-async function legacyClient(url: string, token: string | undefined, answers: ClientAnswers): Promise<TestClient> {
+/** The program that serves stdio, and its variables. */
+export interface Started {
+  readonly command: string;
+  readonly args: string[];
+  readonly env: Record<string, string>;
+}
+
+export async function connectStdio(kind: ClientKind, program: Started, answers: ClientAnswers = {}): Promise<TestClient> {
+  const started = { ...program, stderr: 'ignore' as const };
+  if (kind === 'sdk 1.32') return legacyClient(new LegacyStdio(started), answers);
+  return modernClient(kind, new ModernStdio(started), answers);
+}
+
+async function legacyClient(transport: LegacyTransport | LegacyStdio, answers: ClientAnswers): Promise<TestClient> {
   const client = new LegacyClient(INFO, { capabilities: capabilitiesOf(answers) });
   const { elicit, openUrl, sample, roots } = answers;
   if (elicit !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => elicit(params as never));
   if (openUrl !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => openUrl(params as never));
   if (sample !== undefined) client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => sample(params));
   if (roots !== undefined) client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots() }));
-  const transport = new LegacyTransport(new URL(url), { requestInit: bearer(token) });
   await client.connect(transport as unknown as Transport);
   return {
     instructions: client.getInstructions(),
-    sessionId: transport.sessionId,
+    sessionId: 'sessionId' in transport ? transport.sessionId : undefined,
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, undefined, options)) as CallResult,
     ping: () => client.ping(),
@@ -120,15 +136,14 @@ async function legacyClient(url: string, token: string | undefined, answers: Cli
     onListChanged: (then) => client.setNotificationHandler(ToolListChangedNotificationSchema, then),
     onElicitationComplete: (then) =>
       client.setNotificationHandler(ElicitationCompleteNotificationSchema, ({ params }) => then(params.elicitationId)),
-    end: () => transport.terminateSession(),
+    end: () => ('terminateSession' in transport ? transport.terminateSession() : transport.close()),
     [Symbol.asyncDispose]: () => client.close(),
   };
 }
 
 async function modernClient(
   kind: ClientKind,
-  url: string,
-  token: string | undefined,
+  transport: ModernTransport | ModernStdio,
   answers: ClientAnswers,
 ): Promise<TestClient> {
   const mode = kind === 'client 2.4 default' ? 'legacy' : kind === 'client 2.4 auto' ? 'auto' : { pin: '2026-07-28' };
@@ -138,11 +153,10 @@ async function modernClient(
   if (openUrl !== undefined) client.setRequestHandler('elicitation/create', ({ params }) => openUrl(params as never));
   if (sample !== undefined) client.setRequestHandler('sampling/createMessage', ({ params }) => sample(params));
   if (roots !== undefined) client.setRequestHandler('roots/list', () => ({ roots: roots() }));
-  const transport = new ModernTransport(new URL(url), { requestInit: bearer(token) });
   await client.connect(transport);
   return {
     instructions: client.getInstructions(),
-    sessionId: transport.sessionId,
+    sessionId: 'sessionId' in transport ? transport.sessionId : undefined,
     list: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => (await client.callTool({ name, arguments: args }, options)) as CallResult,
     ping: () => client.ping(),
@@ -150,7 +164,7 @@ async function modernClient(
     onListChanged: (then) => client.setNotificationHandler('notifications/tools/list_changed', then),
     onElicitationComplete: (then) =>
       client.setNotificationHandler('notifications/elicitation/complete', ({ params }) => then(params.elicitationId)),
-    end: () => transport.terminateSession(),
+    end: () => ('terminateSession' in transport ? transport.terminateSession() : transport.close()),
     [Symbol.asyncDispose]: () => client.close(),
   };
 }

@@ -82,6 +82,8 @@ export const ROOMS: { readonly [room: string]: Room } = {
   'src/demo': { runs: LEAVES, side: 'supervisor' },
   // a client of a server that it starts: it knows nothing of the server but its command line
   'src/chaos': { runs: LEAVES, side: 'supervisor' },
+  // another client of a server: it knows nothing of the server but its address
+  'src/stdio': { runs: LEAVES, side: 'supervisor' },
   'src/commands': {
     runs: [
       ...LEAVES,
@@ -96,6 +98,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/tenants/author-log.ts',
       'src/demo',
       'src/chaos',
+      'src/stdio',
     ],
     side: 'supervisor',
   },
@@ -137,15 +140,15 @@ export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   piscina: ['workers'],
   'prom-client': ['src/metrics'],
   keytar: ['src/vault/keys/keychain-child.ts'],
-  // egress; and the CLI as a client of a running server
-  undici: ['workers', 'src/shared/net', 'src/commands/mcp-client.ts'],
+  // egress; and the CLI and the bridge as clients of a running server
+  undici: ['workers', 'src/shared/net', 'src/commands/mcp-client.ts', 'src/stdio/upstream.ts'],
   // and one instance per OAuth application that never listens
   fastify: ['src/server', 'src/connections/connect/code-client.ts'],
   '@fastify/*': ['src/server'],
   // never-listening child instances of the OAuth plugin
   '@fastify/oauth2': ['src/connections', 'src/auth'],
   'oidc-provider': ['src/login'],
-  '@modelcontextprotocol/*': ['src/mcp'],
+  '@modelcontextprotocol/*': ['src/mcp', 'src/stdio/bridge.ts'],
   // reads the documents of declared tools when a toolset is loaded; no thread does
   graphql: ['src/tenants/toolset', 'src/demo'],
   'esbuild-wasm': ['workers'],
