@@ -1,13 +1,15 @@
 // What the embedded authorization server does not do, whoever asks: each is refused, and what was stolen ends.
 // Not responsible for stock clients (`clients`).
+import { request as httpRequest } from 'node:http';
+import { once } from 'node:events';
 import { decodeJwt } from 'jose';
 import t, { type Test } from 'tap';
-import { Person, scene, WireClient } from './login-scene.ts';
+import { Person, REDIRECT, scene, WireClient } from './login-scene.ts';
 
-async function connected(t: Test, server?: Record<string, unknown>) {
+async function connected(t: Test, server?: Record<string, unknown>, registered = true) {
   const served = await scene(t, server);
   const client = new WireClient(served.runtime.url);
-  await client.register();
+  if (registered) await client.register();
   return { served, client, acme: served.endpoint('acme'), globex: served.endpoint('globex') };
 }
 t.setTimeout(240_000);
@@ -200,3 +202,47 @@ t.test('metadata says what there is; private keys stay; a changed token is none'
   t.equal((await served.call('acme', 'whoami', {}, { token: forged })).status, 401);
   t.equal((await served.call('acme', 'whoami', {}, { token })).status, 200);
 });
+
+t.test('behind a proxy: addresses are those of the public URL, cookies are bound to https', async (t) => {
+  const { served } = await connected(t, { publicUrl: 'https://mcp.example.test/base' }, false);
+  const { port } = served.runtime;
+  const get = async (path: string, headers: Record<string, string> = {}) => {
+    const request = httpRequest({
+      port,
+      path,
+      headers: { host: 'mcp.example.test', 'x-forwarded-host': 'evil.example', ...headers },
+    });
+    const [response] = await once(request.end(), 'response');
+    let text = '';
+    for await (const part of response) text += part;
+    return { status: response.statusCode, headers: response.headers, text };
+  };
+  const base = 'https://mcp.example.test/base';
+  for (const path of ['/.well-known/oauth-authorization-server/base', '/.well-known/oauth-authorization-server'])
+    t.match(JSON.parse((await get(path)).text), {
+      issuer: base,
+      authorization_endpoint: `${base}/oauth/authorize`,
+      token_endpoint: `${base}/oauth/token`,
+      registration_endpoint: `${base}/oauth/register`,
+      jwks_uri: `${base}/oauth/jwks`,
+    });
+  served.vault.login.put('Client', 'c', { value: CLIENT, expiresAt: Date.now() + 60_000 }, {}, 10);
+  const client = new WireClient('');
+  client.id = 'c';
+  const sent = await get(client.url(`${base}/t/acme/mcp`));
+  t.match(sent, { status: 303, headers: { location: /^https:\/\/mcp\.example\.test\/base\/sign-in\/[\w-]+$/ } });
+  const cookies: string[] = sent.headers['set-cookie'] ?? [];
+  t.equal(cookies.length, 4, 'two, and their signatures');
+  for (const cookie of cookies) t.match(cookie, /^lh-(?:interaction|resume)(?:\.sig)?=.*; path=\/base\/.*; secure; httponly/i);
+  const page = await get(new URL(sent.headers.location ?? '').pathname.slice('/base'.length), {
+    cookie: cookies.map((cookie) => cookie.split(';')[0]).join('; '),
+  });
+  t.match(page, { status: 200, text: /wants to use <strong>acme/ });
+});
+const CLIENT = {
+  client_id: 'c',
+  redirect_uris: [REDIRECT],
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+  application_type: 'native',
+};

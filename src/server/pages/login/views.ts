@@ -55,8 +55,8 @@ ${wrong !== 'no' && html`<p class="bad" role="alert">${said}</p>`}
 <input id="name" name="name" required autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" autofocus>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" required autocomplete="current-password" maxlength="256">
-<button name="do" value="sign-in">Sign in</button></form>
-<form method="post"><input type="hidden" name="csrf" value="${csrf}"><button class="quiet" name="do" value="deny">Cancel</button></form>`,
+<button name="do" value="sign-in">Sign in</button>
+<button class="quiet" name="do" value="deny" formnovalidate>Cancel</button></form>`,
   };
 }
 
