@@ -1,4 +1,5 @@
-// The path of an operation (a tool call, a prompt, a resource, a completion) behind the protocol: find, allow, admit, record, run, judge, record. Read `run` top to bottom.
+// The path of an operation (a tool call, a prompt, a resource, a completion) behind the protocol: find, allow, admit, record, run,
+// judge, record. Read `operate`, then `run`, top to bottom.
 // Not responsible for protocol shapes (`mcp/`), for processes (`hosts/`) or for credentials (`connections/`).
 // Invariant: nothing runs without a durable request record; every call settles exactly once, with a coded outcome.
 import type { AuditLog } from '../audit/record.ts';
@@ -8,7 +9,6 @@ import type { LoadedBinding } from '../boundary/binding.ts';
 import type { Credentials } from '../connections/credentials.ts';
 import type { EgressCall } from '../connections/egress-call.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
-import type { BodyStream } from '../hosts/pool.ts';
 import type { McpBackend, OperationCall, OperationResult } from '../mcp/ports.ts';
 import { argumentShape } from '../shared/argument-shape.ts';
 import { afterEffect, connectLinks } from '../shared/connect-links.ts';
@@ -26,12 +26,14 @@ import { type Call, isCycle, objectsOnly, Root } from './call-tree.ts';
 import { cancelBody, type Ended, type Replied, runCode, type RunPorts, stoppedOutcome } from './code-run.ts';
 import { createConnectionGate, needsConnections } from './connection-gate.ts';
 import { findOperation } from './find-operation.ts';
+import { heldUntilRead } from './held-body.ts';
 import { answerHostRequest, refused } from './host-requests.ts';
 import { judge, withoutRecord } from './judge.ts';
 import { nameLimit } from './name-limit.ts';
-import type { Runnable, TenantRegistry, Toolset } from './tenant.ts';
+import type { Runnable, TenantRegistry } from './tenant.ts';
 import type { ToolsetUsers } from './toolset-users.ts';
 import { toolsetView } from './toolset-view.ts';
+import { whyUnready } from './unready.ts';
 
 export interface DispatchPorts extends EntryPorts {
   readonly registry: TenantRegistry;
@@ -55,29 +57,6 @@ export interface Dispatch extends McpBackend {
   stopAll(): void;
 }
 
-/** The slot stays taken while a large result is on its way to a slow client; the deadline of the call bounds that way too. */
-function heldUntilRead(body: BodyStream, root: Root, done: () => void): BodyStream {
-  const cut = (): void => body.cancel();
-  const end = (): void => {
-    root.offStop(cut);
-    done();
-  };
-  root.onStop(cut);
-  return {
-    async *[Symbol.asyncIterator]() {
-      try {
-        yield* body;
-      } finally {
-        end();
-      }
-    },
-    cancel() {
-      body.cancel();
-      end();
-    },
-  };
-}
-
 /** Of a call, from its beginning on, milliseconds. */
 function deadlineMs({ timeoutMs }: Runnable, { callDeadlineMs }: Limits): number {
   return Math.min(timeoutMs ?? callDeadlineMs, callDeadlineMs);
@@ -94,28 +73,6 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   const roots = new Set<Root>();
   const gate = createConnectionGate(ports);
 
-  /** What the tenant must have before it can run. */
-  function ready(
-    spec: Runnable,
-    toolset: Toolset,
-    connections: ReadonlyMap<string, unknown>,
-    args: Uint8Array,
-    argumentsBytes: number,
-  ): Failure | undefined {
-    if (args.length > argumentsBytes) {
-      return failure('arguments_too_large', {
-        message: `The arguments have ${args.length} bytes; the limit argumentsBytes is ${argumentsBytes}.`,
-        limit: 'argumentsBytes',
-      });
-    }
-    const slots = spec.binding === undefined ? Object.keys(spec.connections ?? {}) : [spec.binding.connection];
-    const missing = slots.find((slot) => !connections.has(slot));
-    if (missing !== undefined)
-      return failure('connection_unknown', { message: `The tenant has no connection "${missing}", which the tool needs.` });
-    if (spec.builtin !== undefined) return undefined;
-    return (spec.binding === undefined ? toolset.code : toolset.egress) === undefined ? failure('toolset_broken') : undefined;
-  }
-
   async function operate(inbound: OperationCall): Promise<OperationResult> {
     const { caller } = inbound;
     const tenant = registry.get(caller.principal.tenant);
@@ -125,7 +82,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     if (tenant === undefined || toolset === undefined) return failed(failure('tool_unknown'));
     const { connections, limits } = tenant.config;
     const begun = performance.now();
-    const unready = ready(spec, toolset, connections, inbound.args, limits.argumentsBytes);
+    const unready = whyUnready(spec, toolset, connections, inbound.args, limits.argumentsBytes);
     if (unready !== undefined) return failed(entry.refuse(unready, inbound, tenant, spec));
     const before = readRounds(ports.states, inbound, toolset.hash);
     if (before !== undefined && isFailure(before)) return failed(before);
@@ -252,7 +209,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
         }),
       );
     }
-    const unready = ready(spec, root.toolset, connections, args, limits.argumentsBytes);
+    const unready = whyUnready(spec, root.toolset, connections, args, limits.argumentsBytes);
     if (unready !== undefined) return refused(unready);
     const { outcome, body } = await run(root.begin('tool', spec, parent, path), args, undefined);
     switch (outcome.status) {

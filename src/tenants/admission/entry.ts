@@ -1,9 +1,7 @@
 // The door of a tenant: budget of the day, then a slot; what is refused here is counted and recorded.
 // Not responsible for fairness (`admission`), for counting days (`usage`) or for calls that are let in.
 // Invariant: a refusal names its limit in the answer, in the audit trail and in the metrics.
-import type { FailureCode } from '../../shared/errors.ts';
-import { FAILURES, type Failure, isFailure } from '../../shared/errors.ts';
-import type { FailureClass } from '../../shared/errors.ts';
+import { FAILURES, type Failure, type FailureClass, type FailureCode, isFailure } from '../../shared/errors.ts';
 import type { AuditSubject } from '../../audit/record.ts';
 import type { OperationCall } from '../../mcp/ports.ts';
 import { callerSubject } from '../call-records.ts';
