@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -168,6 +169,36 @@ t.test('a call that was under way when the server died is answered, and what it 
   bridge.write({ jsonrpc: '2.0', id: asked.id, result: { action: 'accept', content: { name: 'Eve' } } });
   bridge.write({ jsonrpc: '2.0', id: again.id, result: { action: 'accept', content: { name: 'Ada' } } });
   t.match((await bridge.answer(8)).result.content[0].text, /Ada/, 'the late answer to the old question goes nowhere');
+});
+
+t.test('a stream that breaks under a call is taken up again', async (t) => {
+  let upstream = 0;
+  const sockets: Socket[] = [];
+  const proxy = createServer((socket) => {
+    const on = connect(upstream, '127.0.0.1');
+    sockets.push(socket, on);
+    for (const [from, to] of [
+      [socket, on],
+      [on, socket],
+    ] as const)
+      from.on('error', () => to.destroy()).pipe(to);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  const cut = (): void => sockets.splice(0).forEach((socket) => socket.destroy());
+  t.teardown(() => {
+    proxy.close();
+    cut();
+  });
+  const served = await serve(t, { ...ESTATE, server: { allowedHosts: [`127.0.0.1:${port}`] } });
+  upstream = served.runtime.port;
+  const bridge = new RawBridge(t, bridgeTo(t, `http://127.0.0.1:${port}`, served.token('acme')));
+  await bridge.initialize({ elicitation: {} });
+  bridge.write({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'ask', arguments: {} } });
+  const { id } = await bridge.next(({ method }) => method === 'elicitation/create');
+  cut();
+  bridge.write({ jsonrpc: '2.0', id, result: { action: 'accept', content: { name: 'Ada' } } });
+  t.match((await bridge.answer(1)).result.content[0].text, /Ada/);
 });
 
 t.test('no server from the start, a refused token, no token', async (t) => {
