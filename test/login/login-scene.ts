@@ -21,11 +21,18 @@ const TOOLS = {
 `),
 };
 
+const CRM = {
+  type: 'oauth2',
+  origins: ['https://api.example'],
+  clientId: 'leasehold',
+  endpoints: { authorization: 'https://login.example/authorize', token: 'https://login.example/token' },
+};
+
 export async function scene(t: Test, server: Record<string, unknown> = {}): Promise<ServedEstate> {
   const served = await serve(t, {
     server: { auth: { embedded: true }, ...server },
     tenants: {
-      acme: { tools: TOOLS },
+      acme: { tenant: { connections: { crm: CRM } }, tools: TOOLS },
       globex: { tools: TOOLS },
       closed: { tenant: { auth: { embedded: false } }, tools: TOOLS },
     },

@@ -4,6 +4,8 @@ import { request as httpRequest } from 'node:http';
 import { once } from 'node:events';
 import { decodeJwt } from 'jose';
 import t, { type Test } from 'tap';
+import type { OAuth2Connection } from '../../src/config/compiled.ts';
+import { connectOffer } from '../../src/connections/connect/connect-link.ts';
 import { Person, REDIRECT, scene, WireClient } from './login-scene.ts';
 
 async function connected(t: Test, server?: Record<string, unknown>, registered = true) {
@@ -168,6 +170,29 @@ t.test('pages: no step of another browser, no form of another site, no member by
   const out = await person.open(`${served.runtime.url}/sign-out`);
   t.match(await person.submit(out, {}), { text: /You are signed out/ });
   t.match((await person.open(client.url(globex))).text, /name="password"/);
+});
+
+t.test('who is signed in needs no code to connect an account, and somebody else finds nothing', async (t) => {
+  const { served, client, acme } = await connected(t);
+  const { vault, runtime } = served;
+  const audit = { append: async () => undefined, healthy: () => true, close: async () => undefined };
+  const connection = runtime.registry.get('acme')?.config.connections.get('crm') as OAuth2Connection;
+  const owner = { issuer: runtime.url, subject: 'ada' };
+  const { url } = await connectOffer({ flows: vault.flows, audit, now: Date.now }, runtime.url, {
+    key: { tenant: 'acme', slot: 'crm', owner },
+    connection,
+    scopes: [],
+    asker: { ...owner, correlation: 'C' },
+  });
+  vault.memberships.grant('acme', 'eve', [], Date.now());
+  const [nobody, ada, eve] = [new Person(), new Person(), new Person()];
+  t.match(await nobody.open(url), { status: 200, text: /name="code"/ });
+  await ada.signIn(client.url(acme));
+  const page = await ada.open(url);
+  t.equal(page.status, 200);
+  t.notMatch(page.text, /name="code"/);
+  await eve.signIn(client.url(acme), 'eve');
+  t.equal((await eve.open(url)).status, 404);
 });
 
 t.test('nothing is there where no tenant wants it', async (t) => {
