@@ -44,7 +44,6 @@ export class HostPool {
     this.#threads = new PoolThreads(start, limits, {
       booted: (slot) => this.#booted(slot),
       message: (slot, message) => this.#message(slot, message),
-      gone: () => {},
       late: (detail) => this.#link.say({ t: 'pool_error', pool: id, detail }),
       failed: (detail) => this.#broken(failure('worker_lost', { detail })),
     });

@@ -1,7 +1,7 @@
 // A Piscina pool of fixed size, and the defences against what it does not promise (measured on 5.3.2).
 // Not responsible for calls or bundles (`host-pool`).
 // Invariant: a task goes to the thread that the caller named, at once; Piscina's own queue stays empty (a task queued while its
-// thread dies is never run). Threads are told of by three events only: booted, gone, and the whole pool failed.
+// thread dies is never run). The tasks of a thread that ends are rejected; its replacement boots already.
 import { Piscina } from 'piscina';
 import type { Worker } from 'node:worker_threads';
 import type { PoolLimits } from '../../src/boundary/frames.ts';
@@ -22,8 +22,6 @@ const CODE_MB = 64;
 export interface ThreadEvents {
   booted(slot: ThreadSlot): void;
   message(slot: ThreadSlot, message: FromThread): void;
-  /** The thread ended; the tasks that it had are rejected right after. Its replacement boots already. */
-  gone(slot: ThreadSlot): void;
   /** Something was thrown in a thread outside any task. */
   late(detail: string): void;
   /** No thread can be had. */
@@ -170,7 +168,6 @@ export class PoolThreads {
     if (slot.state === 'gone') return;
     const before = slot.state;
     slot.end();
-    this.#events.gone(slot);
     if (this.#closed) return;
     // Piscina starts no more threads once one has failed to come up.
     if (before === 'booting' || this.#pool.threads.length < this.#wanted) {
