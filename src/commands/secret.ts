@@ -8,7 +8,7 @@ import { auditCommand } from './command-audit.ts';
 import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
 import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
 import { readSecret } from './secret-input.ts';
-import { withVault } from './vault-access.ts';
+import { keyMadeNotice, withVault } from './vault-access.ts';
 
 const SERVER = 'server';
 const NAME = new RegExp(SECRET_NAME_PATTERN);
@@ -66,8 +66,7 @@ async function set({ io, estate, owner, shown, json }: Work, name: string): Prom
       const known = vault.secrets.list(owner).some((info) => info.name === name);
       await auditCommand(estate.config, [{ kind: 'secret.set', tenant: owner, secret: name }]);
       vault.secrets.set(owner, name, value, Date.now());
-      if (createdKey !== undefined)
-        io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
+      if (createdKey !== undefined) io.stderr.write(keyMadeNotice(createdKey));
       if (json) io.stdout.write(`${JSON.stringify({ set: name, owner: shown, replaced: known })}\n`);
       else io.stderr.write(`${known ? 'replaced' : 'set'} ${name} of ${shown}\n`);
       return 0;

@@ -17,7 +17,7 @@ import { announce } from './running.ts';
 import { readyJson, readyScreen, type Served } from './serve-screen.ts';
 import { type StopSignals, stopSignals } from './stop-signals.ts';
 import { leaseholdVersion } from './version-of.ts';
-import { SERVER_BUSY_MS, type VaultAccess, withVault } from './vault-access.ts';
+import { keyMadeNotice, SERVER_BUSY_MS, type VaultAccess, withVault } from './vault-access.ts';
 
 export interface Serving {
   readonly io: Io;
@@ -52,8 +52,7 @@ export async function serve(serving: Serving): Promise<number> {
     config,
     async (access) => {
       // The demo guards nothing worth a backup.
-      if (access.createdKey !== undefined && serving.tokens === undefined)
-        io.stderr.write(`a master key was made, ${access.createdKey}: back it up\n`);
+      if (access.createdKey !== undefined && serving.tokens === undefined) io.stderr.write(keyMadeNotice(access.createdKey));
       writeEditorSchemas(config.dataDir);
       const tokens = await serving.tokens?.(config, access);
       const runtime = await begin(config, access);

@@ -10,7 +10,7 @@ import { estateOption, type LocatedEstate, locateEstate, requireTenant } from '.
 import { auditTokens } from './token-audit.ts';
 import { checkedDuration, checkedScopes, checkedSubject } from './token-input.ts';
 import { mintToken } from './token-mint.ts';
-import { withVault } from './vault-access.ts';
+import { keyMadeNotice, withVault } from './vault-access.ts';
 
 export const token = defineCommand({
   name: 'token',
@@ -80,8 +80,7 @@ function create({ io, estate, tenant, json }: Work, { subject, scopes, lastsMs }
     const keep = keychain ? (made: string) => keepToken(tokenBase(estate), tenant, made) : undefined;
     const made = await mintToken(estate.config, access, { tenant, subject, scopes, lastsMs }, keep);
     const { expiresAt, id } = made.record;
-    if (access.createdKey !== undefined)
-      io.stderr.write(`a master key was made at ${access.createdKey}: back it up, the vault cannot be opened without it\n`);
+    if (access.createdKey !== undefined) io.stderr.write(keyMadeNotice(access.createdKey));
     const shown = keychain ? { keychain: true } : { token: made.token };
     if (json) io.stdout.write(`${JSON.stringify({ ...shown, id, tenant, subject, scopes, expiresAt })}\n`);
     else {

@@ -10,7 +10,7 @@ import { defineCommand, type Io, jsonOption, UsageError, UserError } from './com
 import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
 import { readSecret } from './secret-input.ts';
 import { checkedScopes } from './token-input.ts';
-import { withVault } from './vault-access.ts';
+import { keyMadeNotice, withVault } from './vault-access.ts';
 
 /** What a person can type into a form and read in a record: no spaces, no look-alikes of other scripts. */
 const NAME = /^[a-z0-9](?:[a-z0-9._+@-]{0,126}[a-z0-9])?$/;
@@ -102,8 +102,7 @@ async function setPassword(work: Work, name: string, action: 'add' | 'passwd'): 
     const now = Date.now();
     const done = action === 'add' ? vault.users.add(name, hashed, now) : vault.users.setPassword(name, hashed, now);
     if (!done) throw new UserError(`${name} was changed by another command just now`);
-    if (createdKey !== undefined)
-      io.stderr.write(`a master key was made, ${createdKey}: back it up, the vault cannot be opened without it\n`);
+    if (createdKey !== undefined) io.stderr.write(keyMadeNotice(createdKey));
     return action === 'add'
       ? said(work, { added: name }, `${name} can sign in. leasehold user grant <tenant> ${name} lets them use a tenant`)
       : said(work, { changed: name }, `${name} has another password; what was signed in with the old one must sign in again`);

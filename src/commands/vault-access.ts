@@ -33,6 +33,11 @@ export interface AccessOptions {
   readonly guardsOf?: GuardsOf;
 }
 
+/** What the operator is told of a key that was made just now. */
+export function keyMadeNotice(where: string): string {
+  return `a master key was made, ${where}: back it up, the vault cannot be opened without it\n`;
+}
+
 export async function withVault<T>(
   config: CompiledServer,
   use: (access: VaultAccess) => T | Promise<T>,
