@@ -31,6 +31,7 @@ export const PoolLimitsSchema = Type.Object(
     runMs: Type.Optional(Type.Integer({ minimum: 1 })),
     resultBytes: Type.Integer(),
     logLinesPerCall: Type.Integer(),
+    progressPerCall: Type.Integer(),
     /** A thread serves one call and is replaced by a fresh one; absent: calls of a tenant share their threads. */
     isolation: Type.Optional(Type.Literal('call')),
   },

@@ -46,8 +46,11 @@ export async function runCampaign(campaign: Campaign): Promise<readonly Row[]> {
   try {
     for (const fault of campaign.faults) {
       let row: Row;
-      if (fault.contained === 'host') row = await alone(campaign, fault);
-      else row = await measured(campaign, fault, (shared ??= await begin(campaign)));
+      if (fault.contained === 'host') {
+        await shared?.close();
+        shared = undefined;
+        row = await alone(campaign, fault);
+      } else row = await measured(campaign, fault, (shared ??= await begin(campaign)));
       rows.push(row);
       campaign.row(row);
     }
@@ -110,7 +113,7 @@ async function one({ effort, estate }: Campaign, fault: Fault, session: Session)
     for (const outcome of await fault.strike(victim)) aOutcomes[outcome] = (aOutcomes[outcome] ?? 0) + 1;
     const ms = await recovered(victim);
     recoverMs = ms === undefined || recoverMs === undefined ? undefined : Math.max(recoverMs, ms);
-    await delay(PAUSE_MS);
+    await delay(fault.everyMs ?? PAUSE_MS);
   } while (performance.now() < until && served.ended === undefined);
   const { calls } = await session.window();
   const died = served.hostEvents.slice(eventsBefore).filter(({ event, kind }) => event === 'died' && kind === 'tools');

@@ -72,9 +72,10 @@ export function createHosts(options: HostsOptions): Hosts {
 }
 
 function poolLimits(kind: PoolKind, limits: Limits): PoolLimits {
-  const { threads, heapMb, offHeapMb, runMs, resultBytes, logLinesPerCall } = limits;
-  if (kind === 'tools') return { threads, heapMb, offHeapMb, runMs, resultBytes, logLinesPerCall };
-  return { threads: 1, heapMb: Math.max(EGRESS_HEAP_MB, limits.heapMb), resultBytes, logLinesPerCall };
+  const { threads, heapMb, offHeapMb, runMs, resultBytes, logLinesPerCall, progressPerCall } = limits;
+  const common = { resultBytes, logLinesPerCall, progressPerCall };
+  if (kind === 'tools') return { ...common, threads, heapMb, offHeapMb, runMs };
+  return { ...common, threads: 1, heapMb: Math.max(EGRESS_HEAP_MB, heapMb) };
 }
 
 class HostProcesses implements Hosts {

@@ -673,7 +673,7 @@ t.test('the real entry in a real pool', async (t) => {
   const server = await upstream(t, ({ url }, response) => {
     if (url !== '/hang') json(response, url === '/big' ? 'x'.repeat(50_000) : { url });
   });
-  const limits = { threads: 1, heapMb: 64, resultBytes: 1_000_000, logLinesPerCall: 10 };
+  const limits = { threads: 1, heapMb: 64, resultBytes: 1_000_000, logLinesPerCall: 10, progressPerCall: 1000 };
   const pool = new Piscina<EgressThreadTask, LoadResult | EgressResult | undefined>({
     filename: new URL('../../workers/egress.ts', import.meta.url).href,
     name: 'run',
@@ -737,7 +737,7 @@ t.test('the real entry in a real pool', async (t) => {
 });
 
 t.test('a thread that was given nonsense says so', async (t) => {
-  const limits = { threads: 1, heapMb: 64, resultBytes: 1_000_000, logLinesPerCall: 10 };
+  const limits = { threads: 1, heapMb: 64, resultBytes: 1_000_000, logLinesPerCall: 10, progressPerCall: 1000 };
   const pool = new Piscina<EgressThreadTask, unknown>({
     filename: new URL('../../workers/egress.ts', import.meta.url).href,
     name: 'run',

@@ -19,7 +19,7 @@ export interface ThreadPool extends EgressPool {
 }
 
 export async function startThreadPool(tools: EgressTools): Promise<ThreadPool> {
-  const limits = { threads: 1, heapMb: 64, resultBytes: 1_000_000, logLinesPerCall: 10 };
+  const limits = { threads: 1, heapMb: 64, resultBytes: 1_000_000, logLinesPerCall: 10, progressPerCall: 1000 };
   const pool = new Piscina<EgressThreadTask, LoadResult | EgressResult | undefined>({
     filename: new URL('../../workers/egress.ts', import.meta.url).href,
     name: 'run',

@@ -12,7 +12,7 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import { build } from 'esbuild-wasm';
 import { Piscina } from 'piscina';
 
-export const LIMITS: PoolLimits = { threads: 1, heapMb: 96, resultBytes: 1_048_576, logLinesPerCall: 20 };
+export const LIMITS: PoolLimits = { threads: 1, heapMb: 96, resultBytes: 1_048_576, logLinesPerCall: 20, progressPerCall: 1000 };
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 

@@ -79,7 +79,7 @@ export class Context implements ToolContext<Record<string, Need>> {
   }
 
   get progress(): ToolContext['progress'] {
-    this.#progress ??= createProgress((notice) => this.#run.tell(notice));
+    this.#progress ??= createProgress((notice) => this.#run.tell(notice), this.#run.limits.progressPerCall);
     return this.#progress;
   }
 

@@ -9,7 +9,6 @@ import { isJsonObject, plainJson } from './plain-json.ts';
 const MESSAGE_CHARACTERS = 8192;
 const FIELDS_CHARACTERS = 8192;
 const PROGRESS_MESSAGE_CHARACTERS = 4096;
-const PROGRESS_PER_CALL = 10_000;
 
 type Tell = (notice: Notice) => void;
 
@@ -56,13 +55,17 @@ export function createUpdated(tell: Tell): (uri: string) => void {
   };
 }
 
-export function createProgress(tell: Tell): (update: { progress: number; total?: number; message?: string }) => void {
+/** One step more than the limit leaves the thread, so that the supervisor can count that it was met. */
+export function createProgress(
+  tell: Tell,
+  most: number,
+): (update: { progress: number; total?: number; message?: string }) => void {
   let sent = 0;
   return ({ progress, total, message }) => {
     if (!Number.isFinite(progress)) throw new TypeError('progress must be a number.');
     if (total !== undefined && !Number.isFinite(total)) throw new TypeError('total must be a number.');
     sent += 1;
-    if (sent > PROGRESS_PER_CALL) return;
+    if (sent > most + 1) return;
     tell({
       kind: 'progress',
       progress,
