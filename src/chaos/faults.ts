@@ -2,7 +2,7 @@
 // Not responsible for measuring. Invariant: what a fault does to A is real; nothing in here touches B.
 import { connect } from 'node:net';
 import type { Agent } from 'node:http';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { callBody, type Called, callHeaders, callTool, type Target } from './mcp-call.ts';
 
@@ -67,11 +67,16 @@ async function neverRead({ target }: Victim): Promise<readonly string[]> {
 /** A change of the tenant's tools that cannot load, then one that can: what an author saves by mistake. */
 async function breakToolset({ target, agent, folder }: Victim): Promise<readonly string[]> {
   const file = join(folder, 'tools', 'broken.ts');
-  await writeFile(file, 'throw new Error("at load");\nexport default {};\n');
-  const first = await callTool(target, 'ping', {}, { agent });
-  await writeFile(file, 'for (;;);\nexport default {};\n');
-  const second = await callTool(target, 'ping', {}, { agent });
-  return [outcome(first), outcome(second)];
+  try {
+    await writeFile(file, 'throw new Error("at load");\nexport default {};\n');
+    const first = await callTool(target, 'ping', {}, { agent });
+    await writeFile(file, 'for (;;);\nexport default {};\n');
+    const second = await callTool(target, 'ping', {}, { agent });
+    return [outcome(first), outcome(second)];
+  } finally {
+    // A server that starts anew has no older tools to go on with.
+    await rm(file, { force: true });
+  }
 }
 
 async function killHost(victim: Victim): Promise<readonly string[]> {
