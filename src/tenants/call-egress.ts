@@ -51,15 +51,19 @@ export async function sendFor(
     usage.addEgress(root.tenant.id, bytes);
   };
   usage.addEgress(root.tenant.id, body.length);
-  if (!settled.ok) return settled.failure.code === 'result_too_large' ? tooLarge(settled.failure, left < upstreamBytes) : settled;
+  if (!settled.ok) {
+    if (settled.failure.code !== 'result_too_large') return settled;
+    return tooLarge(settled.failure, left < upstreamBytes ? 'egressBytesPerCall' : 'upstreamBytes', root);
+  }
   if (settled.body instanceof Uint8Array) count(settled.body.length);
   return settled.body === undefined || settled.body instanceof Uint8Array
     ? settled
     : { ...settled, body: counted(settled.body, count) };
 }
 
-function tooLarge(of: Failure, byCall: boolean): EgressSettled {
-  return { ok: false, failure: { ...of, limit: byCall ? 'egressBytesPerCall' : 'upstreamBytes' } };
+function tooLarge(of: Failure, limit: 'egressBytesPerCall' | 'upstreamBytes', { tenant }: Call['root']): EgressSettled {
+  const message = `The answer of the service is larger than the limit ${limit} (${tenant.config.limits[limit]}) allows.`;
+  return { ok: false, failure: { ...of, limit, message } };
 }
 
 /** The same body, each of its parts counted when it has come. */

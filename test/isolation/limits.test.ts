@@ -242,6 +242,7 @@ t.test('egress of one call: how often, how much, and what of it counts for the d
   t.equal((await served.call('much', 'many', { times: 2 })).text, 'done');
   const much = await served.call('much', 'many', { times: 4 });
   t.ok(['egress_limit', 'result_too_large'].includes(much.error?.code ?? ''), much.error?.code ?? much.text);
+  t.match(much.text, 'egressBytesPerCall (25000)', 'the limit and its value are named');
   t.equal((await served.call('day', 'many', { times: 2 })).text, 'done', 'a call that has begun goes on');
   t.match((await served.call('day', 'many', { times: 1 })).error, { code: 'budget_spent' });
 });
