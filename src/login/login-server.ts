@@ -3,15 +3,16 @@
 // Invariant: the package behind it is loaded when it is first needed; addresses come from the public URL, never from a header; no record,
 // no step.
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { ClientModel, Interaction, Provider } from 'oidc-provider';
+import type { Interaction, Provider } from 'oidc-provider';
 import type { AuditLog } from '../audit/record.ts';
 import { isTenantId } from '../shared/ids.ts';
 import type { LoginStore, UserStore } from '../vault/stores.ts';
-import { Consents, isLocal } from './consents.ts';
+import { Consents } from './consents.ts';
 import { LoginEvents, type RequestFacts } from './events.ts';
 import { Passwords } from './passwords.ts';
+import { completeRequest } from './protocol-request.ts';
 import type { ErrorPage, ProviderOptions } from './provider.ts';
-import { ENDPOINT_SCOPE } from './tenant-access.ts';
+import { type Step, stepOf, texts } from './steps.ts';
 
 export interface LoginServerOptions extends Pick<ProviderOptions, 'access' | 'fetch' | 'onFailure'> {
   /** Public URL of the server, without a trailing slash; known once it listens. */
@@ -32,28 +33,10 @@ export interface Exchange extends RequestFacts {
   readonly response: ServerResponse;
 }
 
-export interface ShownClient {
-  readonly name: string | undefined;
-  /** Where its metadata was fetched from; undefined: it registered itself, so nobody vouches for its name. */
-  readonly host: string | undefined;
-  /** Where the browser goes back to. */
-  readonly redirectHost: string;
-  /** That is this very machine. */
-  readonly local: boolean;
-}
-/** Where a person is. */
-export type Step = { readonly client: ShownClient; readonly tenant: string } & (
-  | { readonly kind: 'sign_in' }
-  | { readonly kind: 'consent'; readonly account: string; readonly scopes: readonly string[] }
-  | { readonly kind: 'not_member'; readonly account: string }
-);
 /** `on`: the browser goes on there. `unknown`: the step is over, or another browser's. */
 export type Stepped = { readonly kind: 'on'; readonly to: string } | { readonly kind: 'refused' | 'busy' | 'unknown' };
 
 const UNKNOWN: Stepped = { kind: 'unknown' };
-/** Asked for by the protocol, not by a person. */
-const HIDDEN: ReadonlySet<string> = new Set([ENDPOINT_SCOPE, 'offline_access']);
-
 interface Running {
   readonly provider: Provider;
   readonly callback: ReturnType<Provider['callback']>;
@@ -81,14 +64,14 @@ export class LoginServer {
   async handle({ request, response, ...facts }: Exchange): Promise<void> {
     const { callback } = await this.#run();
     this.#events.know(request, facts);
-    this.#address(request, facts.address);
+    completeRequest(request, { ...this.#options, issuer: this.#options.issuer(), address: facts.address });
     await callback(request, response);
   }
 
   /** What the person is asked, or undefined where there is no such step in this browser. */
   async look(exchange: Exchange, uid: string): Promise<Step | undefined> {
     const found = await this.#interaction(exchange, uid);
-    return found === undefined ? undefined : this.#stepOf(found);
+    return found === undefined ? undefined : stepOf(found, (await this.#run()).provider, this.#options.access);
   }
 
   async signIn(exchange: Exchange, uid: string, name: string, password: string): Promise<Stepped> {
@@ -199,35 +182,6 @@ export class LoginServer {
     return { provider, callback: provider.callback(), until };
   }
 
-  /** The provider makes addresses of what a request says, so the request says what the operator does. */
-  #address(request: IncomingMessage, address: string): void {
-    const { host, protocol, pathname } = new URL(this.#options.issuer());
-    const below = pathname.replace(/\/+$/, '');
-    Object.assign(request.headers, { host, 'x-forwarded-proto': protocol.slice(0, -1), 'x-forwarded-for': address });
-    delete request.headers['x-forwarded-host'];
-    const [path = '', query] = (request.url ?? '').split('?', 2);
-    const asked = path.startsWith('/.well-known/')
-      ? path.slice(0, path.length - (path.endsWith(below) ? below.length : 0))
-      : path;
-    const search = query === undefined ? '' : `?${asked === '/oauth/authorize' ? this.#completed(query) : query}`;
-    request.url = `${asked}${search}`;
-    Object.assign(request, { originalUrl: `${below}${request.url}` });
-  }
-
-  /** A client that names no scopes asks for all that there are (RFC 6749, section 3.3); what it gets is up to the membership. */
-  #completed(query: string): string {
-    const params = new URLSearchParams(query);
-    const { access } = this.#options;
-    const tenant = access.tenantOf(params.get('resource'));
-    const asked = params.getAll('scope');
-    if (asked.length > 1) return query;
-    const scopes =
-      asked[0] === undefined || asked[0] === '' ? (tenant === undefined ? [] : access.scopesOf(tenant)) : asked[0].split(' ');
-    params.set('scope', [...new Set([ENDPOINT_SCOPE, ...scopes])].join(' '));
-    params.delete('response_mode');
-    return params.toString();
-  }
-
   async #interaction({ request, response }: Exchange, uid: string): Promise<Interaction | undefined> {
     const { provider } = await this.#run();
     try {
@@ -244,23 +198,6 @@ export class LoginServer {
     return provider.Session.get(provider.createContext(request, response));
   }
 
-  async #stepOf(found: Interaction): Promise<Step | undefined> {
-    const { access } = this.#options;
-    const { provider } = await this.#run();
-    const { client_id: clientId, redirect_uri: redirectUri, scope } = texts(found.params);
-    const tenant = access.tenantOf(found.params['resource']);
-    const client = await provider.Client.find(clientId);
-    if (client === undefined || tenant === undefined) return undefined;
-    const step = { client: shown(client, redirectUri), tenant };
-    if (found.prompt.name === 'login') return { ...step, kind: 'sign_in' };
-    const account = found.session?.accountId;
-    if (found.prompt.name !== 'consent' || account === undefined) return undefined;
-    const member = access.memberOf(tenant, account);
-    if (member === undefined) return { ...step, kind: 'not_member', account };
-    const scopes = access.allowed(member, scope.split(' ')).filter((one) => !HIDDEN.has(one));
-    return { ...step, kind: 'consent', account, scopes };
-  }
-
   async #go({ request, response }: Exchange, result: Record<string, unknown>, merge: boolean): Promise<Stepped> {
     const { provider } = await this.#run();
     const to = await provider.interactionResult(request, response, result, { mergeWithLastSubmission: merge });
@@ -271,21 +208,4 @@ export class LoginServer {
     this.#events.know(request, { address, correlation });
     return this.#events.append(request, event);
   }
-}
-
-function shown(client: ClientModel, redirectUri: string): ShownClient {
-  return {
-    name: client.clientName,
-    host: client.clientIdMetadataDocument === true ? new URL(client.clientId).host : undefined,
-    redirectHost: new URL(redirectUri).host,
-    local: isLocal(redirectUri),
-  };
-}
-
-/** Parameters of an authorization request, as texts. */
-function texts(
-  params: Interaction['params'],
-): Record<string, string> & Record<'client_id' | 'redirect_uri' | 'resource' | 'scope', string> {
-  const entries = Object.entries(params).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  return { client_id: '', redirect_uri: '', resource: '', scope: '', ...Object.fromEntries(entries) };
 }

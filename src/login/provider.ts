@@ -2,22 +2,20 @@
 // Not responsible for HTTP, pages or accounts. Source: OAuth 2.1, RFC 8707, 9068, 9207, 7591, 7009, Client ID Metadata Documents.
 // Invariant: code with PKCE S256 only; a token is for the endpoint of one tenant, with scopes that its membership gives; nothing is issued
 // that is not recorded.
-import { errors, interactionPolicy, type AccessTokenModel, type ClientModel, type OidcContext, Provider } from 'oidc-provider';
-import { canonicalCase } from '../auth/resource.ts';
+import { interactionPolicy, type AccessTokenModel, type ClientModel, type OidcContext, Provider } from 'oidc-provider';
 import type { LoginStore } from '../vault/stores.ts';
-import { adapterOver, type Payload, USED_CLIENT_MS } from './adapter.ts';
-import { adapt, admitRegistration, redirectProblem } from './client-rules.ts';
+import { adapterOver } from './adapter.ts';
+import { clientFetch } from './client-documents.ts';
 import type { Consents } from './consents.ts';
 import type { LoginEvents } from './events.ts';
+import { ACCESS_S, features } from './features.ts';
+import { beforeIssue, beforeRevoking, existingGrant, record } from './grants.ts';
 import { cookieKeys, signingKeys } from './signing-keys.ts';
 import type { TenantAccess } from './tenant-access.ts';
 
 const MINUTE_S = 60;
 const DAY_S = 86_400;
-/** Longest life of an access token. */
-const ACCESS_S = 10 * MINUTE_S;
 const GRANT_S = 180 * DAY_S;
-const DOCUMENT_BYTES = 5 * 1024;
 
 export interface ErrorPage {
   readonly headers: Readonly<Record<string, string>>;
@@ -100,7 +98,7 @@ export function makeProvider(options: ProviderOptions): MadeProvider {
       options.userExists(name) ? { accountId: name, claims: () => ({ sub: name }) } : undefined,
     loadExistingGrant: (ctx: OidcContext) => existingGrant(provider, ctx, options),
     extraTokenClaims: (ctx: OidcContext, token: AccessTokenModel) => beforeIssue(ctx, token, options),
-    fetch: guardedFetch(options),
+    fetch: clientFetch(options.fetch),
     renderError(ctx: OidcContext, out: { error: string }) {
       const { headers, body } = options.errorPage(out.error);
       ctx.set(headers);
@@ -111,131 +109,6 @@ export function makeProvider(options: ProviderOptions): MadeProvider {
   provider.use(plainMetadata);
   listen(provider, options);
   return { provider, until };
-}
-
-function features({ access }: ProviderOptions): Record<string, unknown> {
-  return {
-    devInteractions: { enabled: false },
-    userinfo: { enabled: false },
-    rpInitiatedLogout: { enabled: false },
-    dPoP: { enabled: false },
-    pushedAuthorizationRequests: { enabled: false },
-    revocation: {
-      enabled: true,
-      allowedPolicy: (_: unknown, client: ClientModel, token: { clientId?: string }) => token.clientId === client.clientId,
-    },
-    registration: {
-      enabled: true,
-      issueRegistrationAccessToken: false,
-      idFactory(ctx: OidcContext) {
-        admitRegistration(ctx.oidc.body);
-        return crypto.randomUUID();
-      },
-    },
-    clientIdMetadataDocument: {
-      enabled: true,
-      ack: 'draft-02',
-      allowClient: (_: unknown, client: ClientModel) => redirectProblem(client.redirectUris) === undefined,
-      cacheDuration: { min: 60, max: 3600 },
-    },
-    resourceIndicators: {
-      enabled: true,
-      defaultResource(_: unknown, __: unknown, oneOf?: readonly string[]) {
-        const [only] = oneOf ?? [];
-        if (only === undefined || oneOf?.length !== 1) throw new errors.InvalidTarget('exactly one resource must be asked for');
-        return only;
-      },
-      useGrantedResource: () => true,
-      getResourceServerInfo(ctx: OidcContext, resource: string) {
-        const tenant = Array.isArray(ctx.oidc.params?.['resource']) ? undefined : access.tenantOf(resource);
-        if (tenant === undefined) throw new errors.InvalidTarget();
-        const info = {
-          audience: canonicalCase(resource),
-          accessTokenTTL: ACCESS_S,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: 'ES256' } },
-        };
-        if (ctx.oidc.route !== 'token') return { ...info, scope: access.scopesOf(tenant).join(' ') };
-        // What was allowed when the person was asked may have been taken back since.
-        const { accountId = '' } = ctx.oidc.account ?? {};
-        const member = access.memberOf(tenant, accountId);
-        if (member === undefined) throw new errors.InvalidGrant('the account is no member any more');
-        return { ...info, scope: access.allowed(member, access.scopesOf(tenant)).join(' ') };
-      },
-    },
-  };
-}
-
-/** Each authorization has a grant of its own, so that ending one (a token that was used twice) ends no other. */
-async function existingGrant(provider: Provider, ctx: OidcContext, { access, consents }: ProviderOptions) {
-  const { client, account, params, result } = ctx.oidc;
-  const decided = result?.consent?.grantId;
-  if (decided !== undefined) return provider.Grant.find(decided);
-  const { resource, redirect_uri: redirectUri, scope } = params ?? {};
-  const tenant = access.tenantOf(resource);
-  if (
-    client === undefined ||
-    account === undefined ||
-    tenant === undefined ||
-    typeof redirectUri !== 'string' ||
-    typeof resource !== 'string'
-  )
-    return undefined;
-  const member = access.memberOf(tenant, account.accountId);
-  if (member === undefined) return undefined;
-  const asked = typeof scope === 'string' ? scope.split(' ') : [];
-  const allowed = access.allowed(member, asked);
-  const key = { account: account.accountId, client: client.clientId, tenant, redirectUri };
-  if (!consents.covers(key, allowed)) return undefined;
-  const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
-  if (asked.includes('offline_access')) grant.addOIDCScope('offline_access');
-  grant.addResourceScope(resource, allowed.join(' '));
-  grant.rejectResourceScope(resource, asked.filter((one) => !allowed.includes(one)).join(' '));
-  await grant.save();
-  return grant;
-}
-
-/** Called with what will be signed; what it throws keeps the token from being made. */
-async function beforeIssue(ctx: OidcContext, token: AccessTokenModel, { access, events, login, now }: ProviderOptions) {
-  const { accountId, clientId, grantId, resourceServer, scope = '', jti } = token;
-  const tenant = access.tenantOf(resourceServer?.audience);
-  if (tenant === undefined || accountId === undefined || clientId === undefined || grantId === undefined)
-    throw new errors.InvalidTarget();
-  await events.append(ctx.req, {
-    kind: ctx.oidc.params?.['grant_type'] === 'refresh_token' ? 'login.refreshed' : 'login.issued',
-    tenant,
-    subject: accountId,
-    client: clientId,
-    credential: jti,
-    scopes: scope.split(' '),
-  });
-  login.extend('Client', clientId, now() + USED_CLIENT_MS);
-  return { grant: grantId };
-}
-
-/** Before a grant is ended: it is ended also where that cannot be recorded. */
-function beforeRevoking(ctx: OidcContext, options: ProviderOptions): boolean {
-  const { login, now } = options;
-  const { RefreshToken: refresh } = ctx.oidc.entities;
-  const code = ctx.oidc.params?.['code'];
-  const spent = typeof code === 'string' ? login.find('AuthorizationCode', code, now())?.value : undefined;
-  const { accountId, clientId, resource } = refresh ?? spent ?? {};
-  const kind = ctx.oidc.route === 'revocation' ? 'login.revoked' : 'login.reused';
-  record(ctx, kind, { accountId, clientId, resource }, options);
-  return true;
-}
-
-type EndKind = 'login.registered' | 'login.reused' | 'login.revoked';
-function record(ctx: OidcContext, kind: EndKind, about: Payload, { access, events, onFailure }: ProviderOptions): void {
-  const { accountId, clientId, resource } = about;
-  const client = ctx.oidc.client?.clientId ?? clientId;
-  const event = {
-    kind,
-    tenant: access.tenantOf(resource),
-    ...(typeof accountId === 'string' ? { subject: accountId } : {}),
-    ...(typeof client === 'string' ? { client } : {}),
-  };
-  events.append(ctx.req, event).catch(onFailure);
 }
 
 function listen(provider: Provider, options: ProviderOptions): void {
@@ -261,20 +134,4 @@ async function plainMetadata(ctx: OidcContext, next: () => Promise<void>): Promi
   ])
     delete metadata[name];
   ctx.body = metadata;
-}
-
-/** Client metadata and keys of clients. Redirects are not followed; what comes back is small. */
-function guardedFetch({ fetch }: ProviderOptions) {
-  return async (address: string | URL, { method = 'GET' }: { method?: string } = {}): Promise<Response> => {
-    const response = await fetch(String(address), { method, headers: { accept: 'application/json' } });
-    const text = await response.text();
-    if (Buffer.byteLength(text) > DOCUMENT_BYTES) throw new Error('the document is too large');
-    return new Response(adapted(text), { status: response.status, headers: response.headers });
-  };
-}
-
-function adapted(text: string): string {
-  const document: unknown = JSON.parse(text);
-  if (typeof document === 'object' && document !== null && 'client_id' in document) adapt(document as Record<string, unknown>);
-  return JSON.stringify(document);
 }

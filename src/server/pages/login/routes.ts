@@ -2,7 +2,8 @@
 // Not responsible for deciding anything (`login/`) or for what is said (`views`).
 // Invariant: looking changes nothing; what goes on needs a form of this page, from this origin, out of this browser.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Exchange, LoginServer, Step, Stepped } from '../../../login/login-server.ts';
+import type { Exchange, LoginServer, Stepped } from '../../../login/login-server.ts';
+import type { Step } from '../../../login/steps.ts';
 import { type Browsers, formToken, isFormToken } from '../browser.ts';
 import { sendPage } from '../page.ts';
 import { formOf, type PageRoutes } from '../scope.ts';

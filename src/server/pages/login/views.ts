@@ -1,7 +1,7 @@
 // What the pages of the embedded authorization server say. Pure.
 // Not responsible for who may see them. Invariant: a client's own words are shown as such, beside what is known of it (host of its
 // metadata, where it is answered); a wrong name and a wrong password look the same.
-import type { ShownClient, Step } from '../../../login/login-server.ts';
+import type { ShownClient, Step } from '../../../login/steps.ts';
 import { type Html, html, link } from '../html.ts';
 import type { Page } from '../page.ts';
 
