@@ -1,6 +1,6 @@
 // Which Host and Origin values this server answers to (DNS rebinding, CSRF from web pages).
 // Not responsible for refusing (`guard`). Invariant: matched as text in lower case, never resolved; a name that is not listed is foreign.
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { tenantInHost } from '../auth/resource.ts';
 import { isTenantId } from '../shared/ids.ts';
 import type { HttpServerOptions } from './ports.ts';
@@ -34,8 +34,8 @@ export class AllowList {
     for (const origin of config.allowedOrigins) this.#origins.add(origin.toLowerCase());
   }
 
-  /** `local` is the address of our end of the connection: an IP literal of ourselves is no name that could be rebound. */
-  host(value: string | undefined, local: { address: string | undefined; port: number | undefined }): boolean {
+  /** `socket`, for its end on our side (a system call, so only where needed): an IP literal of ourselves is no name to rebind. */
+  host(value: string | undefined, socket: Pick<Socket, 'localAddress' | 'localPort'>): boolean {
     if (value === undefined) return false;
     const host = value.toLowerCase();
     if (this.#hosts.has(host) || this.#names.has(host.replace(/:\d+$/, ''))) return true;
@@ -43,9 +43,10 @@ export class AllowList {
       const tenant = tenantInHost(value.replace(/:\d+$/, ''), this.#tenants);
       if (tenant !== undefined && isTenantId(tenant)) return true;
     }
-    if (local.address === undefined) return false;
-    const own = bracketed(local.address.replace(/^::ffff:(?=\d)/, ''));
-    return host === `${own}:${local.port}` || (local.port === 80 && host === own);
+    const { localAddress, localPort } = socket;
+    if (localAddress === undefined) return false;
+    const own = bracketed(localAddress.replace(/^::ffff:(?=\d)/, ''));
+    return host === `${own}:${localPort}` || (localPort === 80 && host === own);
   }
 
   /** Programs send none. A page that a browser hides the origin of (`null`) is foreign. */

@@ -40,7 +40,7 @@ export function guard(request: IncomingMessage, allowed: AllowList, tenantHeader
   }
   const twice = duplicateHeader(rawHeaders, tenantHeader);
   if (twice !== undefined) return failure('header_duplicate', { reason: twice });
-  if (!allowed.host(headers.host, { address: socket.localAddress, port: socket.localPort })) return failure('host_forbidden');
+  if (!allowed.host(headers.host, socket)) return failure('host_forbidden');
   if (!allowed.origin(headers.origin)) return failure('origin_forbidden');
   return undefined;
 }

@@ -18,6 +18,7 @@ import { HttpAnswer } from './http-answer.ts';
 import { endpointPaths, NameReader, type Read } from './names.ts';
 import type { HttpServerOptions } from './ports.ts';
 import { SubjectGate } from './rates/subject-gate.ts';
+import { Turns } from './rates/turns.ts';
 import { refuse } from './refusal.ts';
 
 declare module 'fastify' {
@@ -55,6 +56,7 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
   const { denials, exchanges, options, protocol, stallMs } = ports;
   const { routing } = options.config;
   const subjects = new SubjectGate();
+  const turns = new Turns();
   const reader = new NameReader(options.config, options.tenantHint);
 
   /** Runs before the body is read. */
@@ -116,7 +118,10 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
       return;
     }
     request.principal = principal;
-    next();
+    turns.begin(tenant, () => {
+      // A client that went away while it waited has nobody to answer to.
+      if (!request.raw.destroyed) next();
+    });
   }
 
   function placed(principal: Principal, tenant: string): AuthDenial | undefined {

@@ -1,4 +1,6 @@
 // Limits before and after authentication, floods of refusals in the audit, and failures inside every function that decides who calls.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { createAuthenticator } from '../../src/auth/authenticate.ts';
@@ -19,6 +21,7 @@ import { type ForeignIssuer, INTROSPECTION_SECRET, startForeignIssuer } from './
 
 t.setTimeout(240_000);
 
+const FLOOD = 300;
 const TOOLS = { 'x.ts': toolset(`x: defineTool({ description: 'x', handler: () => 'x' })`) };
 
 async function scene(t: Test, server: object, limits = {}): Promise<{ served: ServedEstate; issuer: ForeignIssuer }> {
@@ -155,6 +158,48 @@ await t.test('buckets: exact with a clock, bounded', async (t) => {
   ] as const)
     t.equal(addressKey(address), key);
   fc.assert(fc.property(fc.ipV6(), (address) => /^(?:[0-9a-f]{1,4}:){4}:\/64$|^\d+\.\d+\.\d+\.\d+$/.test(addressKey(address))));
+});
+
+await t.test('a flood of one tenant waits for its own turns, in its order; others go between', async (t) => {
+  const server = await startServer(t);
+  const open = async (): Promise<Socket> => {
+    const socket = connect(server.port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    await once(socket, 'connect');
+    return socket;
+  };
+  const [flood, other] = [await open(), await open()];
+  const request = (tenant: string, token: string, id: number): string => {
+    const { body, headers } = modern('server/discover', {}, id);
+    const lines = Object.entries({
+      host: `127.0.0.1:${server.port}`,
+      authorization: `Bearer ${token}`,
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+      'content-length': String(body.length),
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}`);
+    return [`POST /t/${tenant}/mcp HTTP/1.1`, ...lines, '', body].join('\r\n');
+  };
+  let answers = '';
+  const ids = (): number[] => [...answers.matchAll(/"id":(\d+)/g)].map(([, id]) => Number(id));
+  const all = new Promise<void>((resolve) => {
+    flood.on('data', (part: Buffer) => {
+      answers += part.toString();
+      if (ids().length === FLOOD) resolve();
+    });
+  });
+  const answered = once(other, 'data').then(([part]: Buffer[]) => ({ answer: String(part), before: ids().length }));
+  flood.write(Array.from({ length: FLOOD }, (_, id) => request('acme', TOKENS.acme, id)).join(''));
+  other.write(request('globex', TOKENS.globex, 1));
+  const first = await answered;
+  await all;
+  t.match(first.answer, /^HTTP\/1\.1 200/);
+  t.ok(first.before < FLOOD / 2, `answered after ${first.before} of the flood's ${FLOOD}`);
+  t.strictSame(
+    ids(),
+    Array.from({ length: FLOOD }, (_, id) => id),
+  );
 });
 
 class Boom extends Error {

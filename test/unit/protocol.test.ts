@@ -440,7 +440,7 @@ await t.test('Host and Origin', async (t) => {
     allowedOrigins: ['https://app.test'],
   };
   const list = new AllowList(config, 8741);
-  const local = { address: '::ffff:10.1.2.3', port: 8741 };
+  const local = { localAddress: '::ffff:10.1.2.3', localPort: 8741 };
   for (const host of [
     '127.0.0.1:8741',
     'LOCALHOST:8741',
