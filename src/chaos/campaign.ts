@@ -18,10 +18,13 @@ export interface Effort {
   readonly faultMs: number;
   /** A row that misses a bar is measured again, up to this many times in all: what isolation lacks is missing each time. */
   readonly attempts: number;
+  /** How many times as long as its bar something may take. */
+  readonly slack: number;
 }
 
-export const FULL: Effort = { perSecond: 250, quietMs: 3000, faultMs: 9000, attempts: 2 };
-export const SHORT: Effort = { perSecond: 100, quietMs: 1500, faultMs: 3000, attempts: 3 };
+export const FULL: Effort = { perSecond: 250, quietMs: 3000, faultMs: 9000, attempts: 2, slack: 1 };
+/** The p99 of 300 calls is the third worst of them, on a machine that may do other things: durations are judged in the full run. */
+export const SHORT: Effort = { perSecond: 100, quietMs: 1500, faultMs: 3000, attempts: 2, slack: 3 };
 
 export interface Campaign {
   /** Starts the server. */
@@ -128,6 +131,7 @@ async function one({ effort, estate }: Campaign, fault: Fault, session: Session)
     supervisorMaxBlockMs: await maxBlockMs(served),
     supervisorServes: served.ended === undefined,
     needed: Math.floor((effort.perSecond * effort.faultMs) / 1000) * 0.9,
+    slack: effort.slack,
   });
 }
 

@@ -36,6 +36,8 @@ export interface Observed {
   readonly supervisorServes: boolean;
   /** Fewest calls of B that count. */
   readonly needed: number;
+  /** How many times as long as its bar something may take. */
+  readonly slack: number;
 }
 
 export interface Row {
@@ -120,21 +122,22 @@ export function judge(observed: Observed): Row {
 }
 
 function* missedBars(observed: Observed, kind: 'thread' | 'host', b: Seen): Generator<string> {
-  const { fault, quiet, beside, recoverMs, supervisorMaxBlockMs, supervisorServes, needed } = observed;
+  const { fault, quiet, beside, recoverMs, supervisorMaxBlockMs, supervisorServes, needed, slack } = observed;
   if (kind === 'host' && fault.contained === 'thread') yield 'a host died of what a thread is to contain';
   if (b.calls < needed) yield `only ${b.calls} calls of B, ${needed} are needed`;
   if (b.success < BARS.success) yield `B's success ${percent(b.success)} (${counted(b.failures)})`;
-  const p99 = Math.max(BARS.p99Factor * quiet.p99Ms, quiet.p99Ms + BARS.p99SlackMs);
+  const p99 = slack * Math.max(BARS.p99Factor * quiet.p99Ms, quiet.p99Ms + BARS.p99SlackMs);
   if (!(b.p99Ms <= p99)) yield `B's p99 ${b.p99Ms.toFixed(1)} ms, allowed ${p99.toFixed(1)}`;
   if (kind === 'host') {
     if (beside.success < BARS.sameCordonSuccess) yield `B in the same cordon: success ${percent(beside.success)}`;
-    if (beside.disturbedMs > BARS.disturbedMs) yield `B in the same cordon: disturbed for ${beside.disturbedMs.toFixed(0)} ms`;
+    if (beside.disturbedMs > slack * BARS.disturbedMs)
+      yield `B in the same cordon: disturbed for ${beside.disturbedMs.toFixed(0)} ms`;
     const uncoded = Object.keys(beside.failures).filter((code) => !CODED.has(code));
     if (uncoded.length > 0) yield `B in the same cordon got ${uncoded.join(', ')}`;
   }
   if (recoverMs === undefined) yield 'A did not come back';
-  else if (recoverMs > BARS.recoverMs[kind]) yield `A came back after ${recoverMs.toFixed(0)} ms`;
-  if (supervisorMaxBlockMs !== undefined && supervisorMaxBlockMs > BARS.blockMs) {
+  else if (recoverMs > slack * BARS.recoverMs[kind]) yield `A came back after ${recoverMs.toFixed(0)} ms`;
+  if (supervisorMaxBlockMs !== undefined && supervisorMaxBlockMs > slack * BARS.blockMs) {
     yield `the supervisor's loop stood still for ${supervisorMaxBlockMs.toFixed(0)} ms`;
   }
   if (!supervisorServes) yield 'the supervisor ended';

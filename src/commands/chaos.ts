@@ -21,7 +21,7 @@ export const chaos = defineCommand({
   summary: 'let one tenant misbehave and measure its neighbour',
   usage: ['[--short] [--only <words>] [--json]'],
   options: {
-    short: { type: 'boolean', description: 'a few seconds for each fault, fewer calls' },
+    short: { type: 'boolean', description: 'a few seconds for each fault, fewer calls, durations up to 3 times their bar' },
     only: { type: 'string', value: 'words', description: 'only faults whose name holds these words' },
     json: jsonOption,
   },
