@@ -110,6 +110,10 @@ function details(event: AuditEvent): string {
     case 'login.issued':
     case 'login.refreshed':
       return `,"scopes":${quote(event.scopes.join(' '), REASON)}`;
+    case 'client.removed':
+      return `,"application":${quote(event.application)}`;
+    case 'consent.revoked':
+      return `,"application":${quote(event.application)},"scopes":${quote(event.scopes.join(' '), REASON)}`;
     case 'login.signed_in':
     case 'login.failed':
     case 'login.signed_out':

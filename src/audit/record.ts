@@ -132,6 +132,9 @@ export type AuditEvent =
   /** A person who signs in here, changed by the operator; the tenant is that of the membership. */
   | (AuditSubject & { readonly kind: 'user.added' | 'user.password' | 'user.removed' })
   | (AuditSubject & { readonly kind: 'member.granted' | 'member.revoked'; readonly scopes: readonly string[] })
+  /** By the operator: an application that clients of the embedded authorization server are, and what a person allowed it in a tenant. */
+  | (AuditSubject & { readonly kind: 'client.removed'; readonly application: string })
+  | (AuditSubject & { readonly kind: 'consent.revoked'; readonly application: string; readonly scopes: readonly string[] })
   /** A person at the pages of the embedded authorization server. A name that does not exist is left out: it may be a password. */
   | (AuditSubject & {
       readonly kind: 'login.signed_in' | 'login.failed' | 'login.signed_out' | 'login.denied';

@@ -52,6 +52,16 @@ export const table: readonly TableEntry[] = [
     load: async () => (await import('./user.ts')).user,
   },
   {
+    name: 'client',
+    summary: 'list and remove the applications that people let in',
+    load: async () => (await import('./client.ts')).client,
+  },
+  {
+    name: 'consent',
+    summary: 'list what a person allowed applications, and take it back',
+    load: async () => (await import('./consent.ts')).consent,
+  },
+  {
     name: 'secret',
     summary: 'set, list and delete the secrets of connections',
     load: async () => (await import('./secret.ts')).secret,

@@ -3,24 +3,25 @@
 // every kind has a most, beyond which what would end first is dropped, so that nobody fills the disk before signing in.
 import { errors } from 'oidc-provider';
 import type { LoginEntry, LoginStore } from '../vault/stores.ts';
+import { UNUSED_CLIENT_MS } from './permissions.ts';
 
 export type Payload = Readonly<Record<string, unknown>>;
-
-const HOUR_S = 3600;
-/** A client that registered and was never used. */
-const UNUSED_CLIENT_S = 24 * HOUR_S;
-/** After each use. */
-export const USED_CLIENT_MS = 90 * 24 * HOUR_S * 1000;
 
 /** Rows of a kind. Those that exist before anybody signed in are few; the others need a person each. */
 const MOST: { readonly [kind: string]: number } = { Client: 2000, Interaction: 5000, Session: 20_000 };
 const MOST_OTHERS = 100_000;
 
-/** @param onReused told what came a second time, at the very moment of the first */
+export interface AdapterEvents {
+  /** Told what came a second time, at the very moment of the first. */
+  readonly onReused: (payload: Payload) => void;
+  /** For whom a resource stands: kept with each grant, for those who look at it later. */
+  readonly tenantOf: (resource: unknown) => string | undefined;
+}
+
 export function adapterOver(
   login: LoginStore,
   now: () => number,
-  onReused: (payload: Payload) => void,
+  { onReused, tenantOf }: AdapterEvents,
 ): new (
   kind: string,
 ) => object {
@@ -38,8 +39,10 @@ export function adapterOver(
         family: this.#kind === 'Grant' ? id : text(grantId),
         account: text(accountId),
       };
-      const expiresAt = now() + (expiresIn ?? UNUSED_CLIENT_S) * 1000;
-      login.put(this.#kind, id, { value: payload, expiresAt }, names, MOST[this.#kind] ?? MOST_OTHERS);
+      const expiresAt = now() + (expiresIn === undefined ? UNUSED_CLIENT_MS : expiresIn * 1000);
+      const value =
+        this.#kind === 'Grant' ? { ...payload, tenant: tenantOf(Object.keys(payload['resources'] ?? {})[0]) } : payload;
+      login.put(this.#kind, id, { value, expiresAt }, names, MOST[this.#kind] ?? MOST_OTHERS);
     }
 
     async find(id: string): Promise<Payload | undefined> {

@@ -2,7 +2,8 @@
 // Not responsible for asking people (`login-server`) or for storing (`adapter`). Invariant: a grant gives what the membership and the
 // remembered consent give, never more; no record, no token; what must end, ends also where that cannot be recorded.
 import { type AccessTokenModel, errors, type OidcContext, type Provider } from 'oidc-provider';
-import { type Payload, USED_CLIENT_MS } from './adapter.ts';
+import type { Payload } from './adapter.ts';
+import { USED_CLIENT_MS } from './permissions.ts';
 import type { ProviderOptions } from './provider.ts';
 
 /** Each authorization has a grant of its own, so that ending one (a token that was used twice) ends no other. */

@@ -101,13 +101,14 @@ export class LoginServer {
     if (found?.prompt.name !== 'consent' || accountId === undefined || tenant === undefined || member === undefined)
       return UNKNOWN;
     const { client_id: client, redirect_uri: redirectUri, resource, scope } = texts(found.params);
+    const { provider } = await this.#run();
+    const known = await provider.Client.find(client);
+    if (known === undefined) return UNKNOWN;
     const asked = scope.split(' ');
     const scopes = access.allowed(member, asked);
     await this.#append(exchange, { kind: 'login.consented', tenant, subject: accountId, client, scopes });
-    const { provider } = await this.#run();
-    const known = await provider.Client.find(client);
     const key = { account: accountId, client, tenant, redirectUri };
-    this.#consents.remember(key, scopes, known?.clientIdMetadataDocument === true);
+    this.#consents.remember(key, scopes, known.clientIdMetadataDocument === true);
     const grant = new provider.Grant({ accountId, clientId: client });
     const { missingOIDCScope } = found.prompt.details;
     if (missingOIDCScope !== undefined) grant.addOIDCScope(missingOIDCScope.join(' '));

@@ -53,7 +53,10 @@ export function makeProvider(options: ProviderOptions): MadeProvider {
   // Whether a person on this machine is asked again is `Consents`' affair.
   policy.get('consent').checks.remove('native_client_prompt');
   const provider = new Provider(issuer, {
-    adapter: adapterOver(login, now, (spent) => record(Provider.ctx, 'login.reused', spent, options)),
+    adapter: adapterOver(login, now, {
+      onReused: (spent) => record(Provider.ctx, 'login.reused', spent, options),
+      tenantOf: (resource) => options.access.tenantOf(resource),
+    }),
     jwks: { keys: jwks },
     clientDefaults: { id_token_signed_response_alg: 'ES256', grant_types: ['authorization_code', 'refresh_token'] },
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },

@@ -35,8 +35,14 @@ export const ROOMS: { readonly [room: string]: Room } = {
   'src/auth': { runs: [...LEAVES, 'src/auth/policy.ts'], side: 'supervisor' },
   // hashes and compares; the command that sets a password needs no more of the authorization server
   'src/login/passwords.ts': { runs: LEAVES, side: 'supervisor' },
+  // rows of the store; whoever lists or removes them needs no more of it either
+  'src/login/consents.ts': { runs: [...LEAVES, 'src/config'], side: 'supervisor' },
+  'src/login/permissions.ts': { runs: [...LEAVES, 'src/login/consents.ts'], side: 'supervisor' },
   // the embedded authorization server
-  'src/login': { runs: [...LEAVES, 'src/login/passwords.ts', 'src/config', 'src/auth'], side: 'supervisor' },
+  'src/login': {
+    runs: [...LEAVES, 'src/login/passwords.ts', 'src/login/consents.ts', 'src/login/permissions.ts', 'src/config', 'src/auth'],
+    side: 'supervisor',
+  },
   'src/connections': { runs: [...LEAVES, 'src/vault', 'src/hosts', 'src/audit'], side: 'supervisor' },
   // the file of an author's log: written by the server, read by `leasehold logs`
   'src/tenants/author-log.ts': { runs: LEAVES, side: 'supervisor' },
@@ -94,6 +100,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/vault',
       'src/audit',
       'src/login/passwords.ts',
+      'src/login/permissions.ts',
       'src/connections',
       'src/tenants/author-log.ts',
       'src/demo',
