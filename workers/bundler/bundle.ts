@@ -3,6 +3,7 @@
 // Invariant: esbuild runs in-process as WebAssembly and has no file system; the product names no path of this machine.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 import esbuild, { type BuildFailure, type BuildResult } from 'esbuild-wasm/lib/browser.js';
 import type { BundleAnswer, BundleOrder } from '../../src/boundary/bundling.ts';
 import { BUNDLING_LIMITS } from '../../src/shared/bundling-limits.ts';
@@ -21,11 +22,18 @@ export interface Bundled {
 declare const WebAssembly: { compile(bytes: Uint8Array): Promise<WebAssembly.Module> };
 const NOTHING = new Uint8Array();
 
+/**
+ * Of a function run this often, V8 makes optimized code (bytes executed; its own figure is 13 million). Optimizing costs more
+ * than all else in a child that bundles once, and in ten bundles of a megabyte it does not come back.
+ */
+const TIERING_BUDGET = 2_000_000_000;
+
 let started: Promise<void> | undefined;
 /** esbuild's browser build looks for `self`; without a worker it runs in this thread. */
 function start(): Promise<void> {
   started ??= (async () => {
     Object.assign(globalThis, { self: globalThis });
+    setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
     const wasm = createRequire(import.meta.url).resolve('esbuild-wasm/esbuild.wasm');
     await esbuild.initialize({ wasmModule: await WebAssembly.compile(await readFile(wasm)), worker: false });
   })();
