@@ -1,6 +1,10 @@
-// `npm run conformance`: the real server before the official referee, and the Inspector's CLI as a smoke test.
+// `npm run conformance`: the real server before the official referee, as an MCP server and as an authorization server, and the Inspector's
+// CLI as a smoke test. The referee's `auth/*` scenarios test clients only, against servers that they start themselves: where they say
+// something of a server, the same is looked at here with a stock client (`client-flows`), and the others are listed with their reason.
 // Not responsible for single features: their own tests are. Prints a table; fails where a required scenario or the baseline does.
 // Invariant: what is not judged is listed with its reason, never left out in silence.
+import { runAuthorization } from './authorization.ts';
+import { runClientFlows } from './client-flows.ts';
 import { inspect } from './inspector.ts';
 import { startServer } from './server.ts';
 import { REVISIONS, runSuite, type Scenario } from './suite.ts';
@@ -26,6 +30,13 @@ function line(scenario: Scenario): string {
 }
 
 let failures = 0;
+/** What no revision of MCP requires: all of it must pass here. */
+function show(title: string, scenarios: readonly Scenario[], least: number): void {
+  const met = scenarios.filter(({ failed, passed }) => failed.length === 0 && passed > 0).length;
+  if (met < scenarios.length || scenarios.length < least) failures += 1;
+  process.stdout.write(`${title}: ${met}/${scenarios.length}\n${scenarios.map(line).join('')}`);
+}
+
 const server = await startServer();
 try {
   for (const revision of REVISIONS) {
@@ -39,6 +50,10 @@ try {
       process.stdout.write(`${output.slice(output.indexOf('=== SUMMARY ==='))}\n`);
     }
   }
+  for (const revision of REVISIONS) show(`authorization server, ${revision}`, await runAuthorization(server, revision), 2);
+  const { scenarios, leftOut } = await runClientFlows(server);
+  show('stock client at the authorization server', scenarios, 1);
+  for (const { name, reason } of leftOut) process.stdout.write(`  - ${name.padEnd(52)} ${reason}\n`);
   for (const { era, problem, skipped } of await inspect(server)) {
     if (problem !== undefined) failures += 1;
     process.stdout.write(`inspector ${era}: ${problem ?? skipped ?? 'ok'}\n`);

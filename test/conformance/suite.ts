@@ -26,9 +26,9 @@ interface Check {
 }
 
 const PACKAGE = join(root, 'node_modules', '@modelcontextprotocol', 'conformance');
-const SUITE = join(PACKAGE, 'dist', 'index.js');
+export const SUITE = join(PACKAGE, 'dist', 'index.js');
 const EXPECTED = fileURLToPath(new URL('expected-failures.yml', import.meta.url));
-const FOLDER = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/;
+const FOLDER = /^(?:authorization-)?server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/;
 
 export async function runSuite(
   url: string,
@@ -38,15 +38,18 @@ export async function runSuite(
   try {
     const args = ['server', '--url', url, '--requirements', revision, '--expected-failures', EXPECTED, '-o', folder];
     const { code, stderr, stdout } = await program(process.execPath, [SUITE, ...args]);
-    const required = requiredBy(revision);
-    const scenarios = readdirSync(folder).flatMap((name) => {
-      const scenario = FOLDER.exec(name)?.[1];
-      return scenario === undefined ? [] : [read(scenario, join(folder, name), required.has(scenario))];
-    });
-    return { code, scenarios, output: stdout + stderr };
+    return { code, scenarios: readScenarios(folder, requiredBy(revision)), output: stdout + stderr };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What a run of the suite left in its folder. */
+export function readScenarios(folder: string, required: ReadonlySet<string> = new Set()): Scenario[] {
+  return readdirSync(folder).flatMap((name) => {
+    const scenario = FOLDER.exec(name)?.[1];
+    return scenario === undefined ? [] : [read(scenario, join(folder, name), required.has(scenario))];
+  });
 }
 
 /** The list `server:` of the suite's own file. */
