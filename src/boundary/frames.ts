@@ -19,11 +19,14 @@ function frame<T extends string, P extends Record<string, TSchema>>(t: T, proper
 export const CANCEL_REASONS = ['cancelled', 'deadline', 'drained', 'input_required'] as const;
 export type CancelReason = (typeof CANCEL_REASONS)[number];
 
+/** How far V8's own limit lies above `heapMb`. It ends the process for one large store, so it must hardly ever be met. */
+export const HARD_HEAP_FACTOR = 8;
+
 // ---- supervisor -> host ----------------------------------------------------------------------------------------
 export const PoolLimitsSchema = Type.Object(
   {
     threads: Type.Integer({ minimum: 1 }),
-    /** JavaScript heap of one thread, MiB. V8's own limit lies far above it. */
+    /** JavaScript heap of one thread, MiB. V8's own limit lies `HARD_HEAP_FACTOR` above it. */
     heapMb: Type.Integer({ minimum: 1 }),
     /** Memory of one thread outside its heap, MiB; absent: as much as its work needs. */
     offHeapMb: Type.Optional(Type.Integer({ minimum: 1 })),

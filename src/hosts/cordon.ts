@@ -8,6 +8,7 @@ import { isAlone } from '../shared/cordon-name.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { Heartbeat } from './host-process.ts';
 import { HostLink } from './host-link.ts';
+import { hasRoom, type HostRoom, SHARED_ROOM } from './host-room.ts';
 import type { LinkedPool } from './linked-pool.ts';
 import { type SpawnOptions, spawnHost } from './spawn-host.ts';
 
@@ -55,11 +56,13 @@ export class Cordon {
   /** Every process that has not ended, the one for new calls among them. */
   readonly #alive = new Set<HostLink>();
   #current: HostLink | undefined;
+  /** Of the current one. */
+  #room: HostRoom = SHARED_ROOM;
   #spares: LinkedPool[] = [];
   #deaths = 0;
   #pausedUntil = 0;
   #refill: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  readonly #idle = new WeakMap<HostLink, NodeJS.Timeout>();
   #closed = false;
 
   constructor(options: CordonOptions) {
@@ -67,9 +70,12 @@ export class Cordon {
     if (options.spares > 0) this.#fill();
   }
 
-  /** A pool to assign, warm where one of these limits is at hand. A failure where no host may be started now. */
-  takePool(limits: PoolLimits): LinkedPool | Failure {
-    const link = this.#link();
+  /**
+   * A pool to assign, warm where one of these limits is at hand. A failure where no host may be started now. `room`: what a host
+   * needs that is this pool's tenant's alone; one that was started with less takes no more pools.
+   */
+  takePool(limits: PoolLimits, room: HostRoom): LinkedPool | Failure {
+    const link = this.#link(isAlone(this.#options.cordon) ? room : SHARED_ROOM);
     if (!(link instanceof HostLink)) return link;
     const spare = isDeepStrictEqual(limits, this.#options.spareLimits) ? this.#takeSpare(link) : undefined;
     return spare ?? link.open(limits);
@@ -79,7 +85,6 @@ export class Cordon {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#refill);
-    clearTimeout(this.#idle);
     const ends = [...this.#alive].map((link) => {
       link.process.kill(CLOSED);
       return link.process.exited;
@@ -110,21 +115,24 @@ export class Cordon {
   }
 
   #fill(): void {
-    const link = this.#link();
+    const link = this.#link(SHARED_ROOM);
     if (!(link instanceof HostLink)) return this.#fillSoon();
     this.#spares = this.#spares.filter((spare) => spare.serving);
     while (this.#spares.length < this.#options.spares) this.#spares.push(link.open(this.#options.spareLimits));
   }
 
-  #link(): HostLink | Failure {
-    if (this.#current?.usable === true) return this.#current;
+  #link(room: HostRoom): HostLink | Failure {
+    if (this.#current?.usable === true && hasRoom(this.#room, room)) return this.#current;
     if (this.#closed) return failure('draining');
     const now = performance.now();
     if (now < this.#pausedUntil) {
       return failure('worker_lost', { retryAfterMs: Math.ceil(this.#pausedUntil - now), detail: 'the host died repeatedly' });
     }
     try {
-      this.#current = this.#start();
+      const outgrown = this.#current;
+      this.#current = this.#start(room);
+      this.#room = room;
+      if (outgrown?.pools === 0) this.#endWhenIdle(outgrown);
       return this.#current;
     } catch (error) {
       // No file descriptor, no disk, an upgrade under way: a matter of this cordon's next calls, not of the server.
@@ -135,10 +143,10 @@ export class Cordon {
     }
   }
 
-  #start(): HostLink {
+  #start(room: HostRoom): HostLink {
     const { cordon, kind, report } = this.#options;
     const startedAt = performance.now();
-    const link: HostLink = new HostLink(spawnHost(kind, this.#options.spawn), this.#options.heartbeat, {
+    const link: HostLink = new HostLink(spawnHost(kind, this.#options.spawn, room), this.#options.heartbeat, {
       ready: () => report({ cordon, kind, event: 'ready', ...pidOf(link), readyMs: performance.now() - startedAt }),
       died: (reason, tenants) => this.#died(link, reason, tenants, startedAt),
       said: (detail) => report({ cordon, kind, event: 'stderr', ...pidOf(link), detail }),
@@ -156,12 +164,12 @@ export class Cordon {
   }
 
   #endWhenIdle(link: HostLink): void {
-    const { hostIdleMs } = this.#options;
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => {
+    clearTimeout(this.#idle.get(link));
+    const afterMs = link === this.#current ? this.#options.hostIdleMs : 0;
+    const timer = setTimeout(() => {
       if (link.pools === 0) link.process.kill(IDLE);
-    }, hostIdleMs);
-    this.#idle.unref();
+    }, afterMs);
+    this.#idle.set(link, timer.unref());
   }
 
   #died(link: HostLink, reason: string, tenants: readonly string[], startedAt: number): void {

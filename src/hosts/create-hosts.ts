@@ -10,6 +10,7 @@ import { Cordon, type HostReport } from './cordon.ts';
 import { HostedEgressPool } from './egress-pool.ts';
 import type { EntryOverride } from './entry.ts';
 import type { Heartbeat } from './host-process.ts';
+import { roomFor } from './host-room.ts';
 import { LazyPool } from './lazy-pool.ts';
 import type { PoolUsage } from './linked-pool.ts';
 import type {
@@ -130,10 +131,12 @@ class HostProcesses implements Hosts {
     assignment: { tenant: string; bundle: string; vars: Record<string, unknown> },
     load: () => Promise<Uint8Array> | Uint8Array,
   ): LazyPool {
+    const own: PoolLimits = { ...poolLimits(kind, spec.limits), ...(spec.isolation === 'call' ? { isolation: 'call' } : {}) };
     const lazy: LazyPool = new LazyPool({
       assignment,
       load,
-      poolLimits: { ...poolLimits(kind, spec.limits), ...(spec.isolation === 'call' ? { isolation: 'call' } : {}) },
+      poolLimits: own,
+      room: roomFor(own, spec.limits.weight),
       idleMs: spec.limits.idleMs,
       cordon: () => this.#cordon(this.#separations[kind].cordonOf(assignment.tenant, spec.cordon), kind, spec.rights),
       report: (report) => this.#options.onPool?.({ ...report, kind }),

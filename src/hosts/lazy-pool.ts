@@ -4,12 +4,15 @@
 import type { Assignment, PoolLimits } from '../boundary/frames.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { Cordon } from './cordon.ts';
+import type { HostRoom } from './host-room.ts';
 import { LinkedPool, type PoolUsage } from './linked-pool.ts';
 import type { PoolReport } from './pool.ts';
 
 export interface LazyPoolOptions {
   readonly assignment: Assignment;
   readonly poolLimits: PoolLimits;
+  /** Of a host that is its tenant's alone. */
+  readonly room: HostRoom;
   readonly idleMs: number;
   /** The cordon comes into being with the first call in it. */
   readonly cordon: () => Cordon;
@@ -76,7 +79,7 @@ export class LazyPool {
   #start(): LinkedPool | Failure {
     if (this.#life !== undefined) this.#old.add(this.#life);
     this.#life = undefined;
-    const life = this.#options.cordon().takePool(this.#options.poolLimits);
+    const life = this.#options.cordon().takePool(this.#options.poolLimits, this.#options.room);
     if (!(life instanceof LinkedPool)) return life;
     this.#life = life;
     const startedAt = performance.now();

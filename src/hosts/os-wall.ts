@@ -2,34 +2,34 @@
 // Not responsible for starting hosts (`spawn-host`) or for Node's own permissions.
 // Invariant: closed by construction: every wall is a program that runs before Node in the same process, so a wall that cannot be
 // put up leaves no host behind it.
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { totalmem } from 'node:os';
-import { join } from 'node:path';
 import type { PoolKind } from '../boundary/thread-messages.ts';
+import { cgroupMissing, scopeCommand } from './cgroup-wall.ts';
 import { findEntry } from './entry.ts';
+import { type HostRoom, MOST_BYTES } from './host-room.ts';
+import { type Machine, thisMachine } from './machine.ts';
 
 export type OsWallMode = 'off' | 'auto' | 'required';
 
 /** One wall, as `doctor` and the log show it. */
 export interface Wall {
-  readonly name: 'privileges' | 'user' | 'network' | 'memory';
+  readonly name: 'privileges' | 'user' | 'network' | 'memory' | 'cgroup';
   readonly does: string;
   /** Undefined: it stands. Else why it does not, and what to do. */
   readonly missing?: { readonly reason: string; readonly todo: string };
 }
 
-/** What a host may need beyond a walled tools host. */
-export interface Openings {
+/** What a host needs inside of the walls. */
+export interface Needs {
   /** Egress hosts, and tools that run with Node's own rights. */
   readonly network: boolean;
+  readonly room: HostRoom;
 }
 
 export interface OsWall {
   readonly mode: OsWallMode;
   readonly walls: readonly Wall[];
   /** Programs and arguments to put before Node and its arguments; the next host has another user. Empty: no wall. */
-  command(openings: Openings): readonly string[];
+  command(needs: Needs): readonly string[];
 }
 
 /** `osWall` is `required`, and this machine does not allow one of the walls. */
@@ -47,44 +47,20 @@ export class OsWallMissing extends Error {
 /** Numbers that systemd gives to services of no user of their own; nobody logs in with them. */
 const FIRST_USER = 61_184;
 const USERS = 4336;
-const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
-const PROBE_MS = 10_000;
-/** Against a process that eats the machine; a tenant's limits are met long before. Node reserves 0.65 GiB, a thread 0.08. */
-const DATA_BYTES = Math.max(4 * 1024 ** 3, Math.floor(totalmem() / 2));
 const DESCRIPTORS = 4096;
 
 const DOES: { readonly [name in Wall['name']]: string } = {
   privileges: 'no new privileges, no capabilities',
   user: 'a user of its own for every host: no signals to others, none of their files',
   network: 'no network in tools hosts, on every Node version',
-  memory: `data of a host at most ${Math.round(DATA_BYTES / 1024 ** 3)} GiB, ${DESCRIPTORS} descriptors, no core dumps`,
+  // Node reserves 0.65 GiB of it, a thread 0.08: a tenant's limits are met long before.
+  memory: `data of a host at most ${Math.round(MOST_BYTES / 1024 ** 3)} GiB, ${DESCRIPTORS} descriptors, no core dumps`,
+  cgroup: 'a cgroup for every host: memory, tasks and CPU weight by what its tenants are allowed',
 };
 const INSTALL = 'install util-linux';
 
-type Probe = (command: readonly string[]) => boolean;
-
-/** Where the walls are looked for; tests take parts of a machine away. */
-export interface Machine {
-  readonly platform: NodeJS.Platform;
-  readonly isRoot: boolean;
-  readonly node: string;
-  readonly find: (program: string) => string | undefined;
-  readonly works: Probe;
-}
-
-export function thisMachine(node: string = process.execPath): Machine {
-  return {
-    platform: process.platform,
-    isRoot: process.getuid?.() === 0,
-    node,
-    find: (program) => FOLDERS.map((folder) => join(folder, program)).find((path) => existsSync(path)),
-    works: ([program = '', ...args]) =>
-      spawnSync(program, args, { env: {}, stdio: 'ignore', timeout: PROBE_MS, cwd: '/' }).status === 0,
-  };
-}
-
 /** Tries each wall once. @throws OsWallMissing where `required` cannot be had. */
-export function findOsWall(mode: OsWallMode, machine: Machine = thisMachine(), dataBytes = DATA_BYTES): OsWall {
+export function findOsWall(mode: OsWallMode, machine: Machine = thisMachine(), dataBytes = MOST_BYTES): OsWall {
   if (mode === 'off') return { mode, walls: [], command: () => [] };
   const parts = partsOf(machine, dataBytes);
   const walls = (Object.keys(DOES) as Wall['name'][]).map((name): Wall => {
@@ -97,10 +73,12 @@ export function findOsWall(mode: OsWallMode, machine: Machine = thisMachine(), d
   return {
     mode,
     walls,
-    command({ network }) {
+    command({ network, room }) {
       const user = FIRST_USER + (next % USERS);
       next += 1;
+      // The scope first: afterwards nobody may ask systemd for one.
       return [
+        ...(standing.has('cgroup') ? scopeCommand(machine, room) : []),
         ...(standing.has('memory') ? parts.memory : []),
         ...(standing.has('network') && !network ? parts.network : []),
         ...(standing.has('user') ? parts.user(user) : standing.has('privileges') ? parts.privileges : []),
@@ -132,6 +110,7 @@ function partsOf({ find, isRoot }: Machine, dataBytes: number): Parts {
 function missingIn(name: Wall['name'], machine: Machine, parts: Parts): Wall['missing'] {
   const { platform, isRoot, find, works, node } = machine;
   if (platform !== 'linux') return { reason: `${platform} has none`, todo: 'run on Linux, or switch osWall off' };
+  if (name === 'cgroup') return cgroupMissing(machine);
   const [tool, command] = {
     privileges: ['setpriv', parts.privileges] as const,
     user: ['setpriv', parts.user(FIRST_USER)] as const,

@@ -11,6 +11,7 @@ import type { HostStart } from '../boundary/host-start.ts';
 import type { NetSettings } from '../shared/net/net-settings.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
 import { type EntryOverride, findEntry } from './entry.ts';
+import type { HostRoom } from './host-room.ts';
 import type { OsWall } from './os-wall.ts';
 import type { NodeRights } from './pool.ts';
 
@@ -50,7 +51,7 @@ function needsNetwork(kind: PoolKind, rights: NodeRights | undefined): boolean {
   return kind === 'egress' || rights !== undefined;
 }
 
-export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
+export function spawnHost(kind: PoolKind, options: SpawnOptions, room: HostRoom): SpawnedHost {
   const entry = findEntry(kind, options.entries);
   mkdirSync(options.runDir, { recursive: true, mode: 0o700 });
   const cwd = mkdtempSync(join(options.runDir, `${kind}-`));
@@ -73,7 +74,7 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions): SpawnedHost {
   ];
   try {
     const [program = options.node, ...rest] = [
-      ...options.osWall.command({ network: needsNetwork(kind, options.rights) }),
+      ...options.osWall.command({ network: needsNetwork(kind, options.rights), room }),
       options.node,
       ...args,
     ];

@@ -1,7 +1,7 @@
 // The walls of the operating system around real host processes: what the kernel says of them, and that none is skipped in silence.
 // Needs Linux with util-linux; the user wall needs root and a checkout that other users may read: what is missing is skipped by name.
 import '../helpers/bare-children.ts';
-import { chmodSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -9,11 +9,16 @@ import type { EgressOrder } from '../../src/boundary/egress.ts';
 import type { CallOutcome } from '../../src/boundary/outcome.ts';
 import type { HostReport } from '../../src/hosts/cordon.ts';
 import { createHosts } from '../../src/hosts/create-hosts.ts';
-import { findOsWall, type OsWall, OsWallMissing, thisMachine, type Wall } from '../../src/hosts/os-wall.ts';
+import { scopeCommand } from '../../src/hosts/cgroup-wall.ts';
+import { type HostRoom, hasRoom, roomFor, SHARED_ROOM } from '../../src/hosts/host-room.ts';
+import { type Machine, thisMachine } from '../../src/hosts/machine.ts';
+import { findOsWall, type OsWall, OsWallMissing, type Wall } from '../../src/hosts/os-wall.ts';
 import { DEFAULT_LIMITS } from '../../src/shared/limits.ts';
-import { leasehold, ownUser } from '../helpers/cli.ts';
-import { toolset, writeEstate } from '../helpers/estate.ts';
+import { cli, leasehold, ownUser, program, servingWithin, until } from '../helpers/cli.ts';
+import { toolset, writeEstate, writeTenant } from '../helpers/estate.ts';
+import { rpc } from '../helpers/mcp-wire.ts';
 import { serve } from '../helpers/runtime.ts';
+import { cgroupOf, systemdWorld } from '../helpers/systemd-world.ts';
 
 const THREAD = fileURLToPath(new URL('../fixtures/hosts/thread.ts', import.meta.url));
 const CAP_BYTES = 1_610_612_736;
@@ -26,6 +31,8 @@ const without = (...names: Wall['name'][]): string | false =>
     .join(', ') || false;
 const status = (pid: number, field: string) =>
   new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]?.trim();
+const MIB = 1_048_576;
+const TOOLS = { network: false, room: SHARED_ROOM };
 const namespace = (pid: number | 'self', kind: string) => readlinkSync(`/proc/${pid}/ns/${kind}`);
 
 /** The cap of the process is to be met, not the quota of the tenant. */
@@ -117,8 +124,8 @@ t.test('what the kernel says of a walled host', { skip: process.platform === 'li
     const { outcome, value } = await call('acme', 'hoard_memory');
     // A refused allocation is an error in the thread, or the end of the host: V8 decides. What it had got stays below the cap.
     if (outcome.status === 'ok') {
-      t.ok(value.mb > 100 && value.mb * 1_048_576 < CAP_BYTES, `${value.mb} MB, then ${value.refused}`);
-    } else t.match(outcome, { status: 'error', failure: { code: 'worker_lost' } });
+      t.ok(value.mb > 100 && value.mb * MIB < CAP_BYTES, `${value.mb} MB, then ${value.refused}`);
+    } else t.match(outcome, { status: 'error', failure: { code: /^(worker_lost|heap_limit)$/ } });
     t.same((await call('globex', 'echo', { alive: 1 })).value, { alive: 1 });
   });
 });
@@ -134,7 +141,7 @@ t.test('a wall that is missing is told, or keeps the server from starting', asyn
     reason: 'there is no unshare',
     todo: 'install util-linux',
   });
-  t.notOk(auto.command({ network: false }).includes('--net'));
+  t.notOk(auto.command(TOOLS).includes('--net'));
   t.throws(() => findOsWall('required', poor), OsWallMissing);
   t.throws(() => findOsWall('required', poor), {
     message: /network: there is no unshare; install util-linux/,
@@ -147,13 +154,13 @@ t.test('a wall that is missing is told, or keeps the server from starting', asyn
     works: () => false,
   };
   t.equal(findOsWall('auto', refused).walls.filter(({ missing }) => missing === undefined).length, 0);
-  t.same(findOsWall('auto', refused).command({ network: false }), []);
+  t.same(findOsWall('auto', refused).command(TOOLS), []);
   const mac = { ...thisMachine(), platform: 'darwin' as const };
   t.throws(() => findOsWall('required', mac), { message: /darwin has none/ });
   t.match(findOsWall('auto', { ...thisMachine(), platform: 'linux', isRoot: false }).walls[1]?.missing, {
     reason: 'the server is not root',
   });
-  t.same(findOsWall('off').command({ network: false }), []);
+  t.same(findOsWall('off').command(TOOLS), []);
 
   // A wall that stood at the start and cannot be put up later leaves no host without it.
   const { call } = world(t, { mode: 'auto', walls: [], command: () => ['/bin/false'] });
@@ -161,12 +168,146 @@ t.test('a wall that is missing is told, or keeps the server from starting', asyn
   t.match(outcome, { status: 'error', failure: { code: 'worker_lost' } });
 });
 
-t.test('a whole server behind all of them', { skip: without('privileges', 'user', 'network', 'memory') }, async (t) => {
+t.test('a service manager that does not do it is told, or keeps the server from starting', async (t) => {
+  const program = join(t.testdir(), 'systemd-run');
+  const machine = { ...thisMachine(process.execPath, 500), platform: 'linux' as const, isRoot: true };
+  const STUBBORN = "trap '' TERM\nwhile :; do sleep 1; done";
+  // `exec` of what stands behind the `--`, without any limit.
+  const CARELESS = 'while [ "$1" != -- ]; do shift; done\nshift\nexec "$@"';
+  for (const [what, text, reason, systemd = true] of [
+    ['is refused', 'echo refused >&2; exit 1', /refused/],
+    ['hangs', STUBBORN, /does not answer/],
+    ['sets no limits', CARELESS, /no limits on memory and tasks/],
+    ['is missing', undefined, /there is no systemd-run/],
+    ['does not run', 'exit 0', /systemd does not run this machine/, false],
+  ] as const) {
+    if (text !== undefined) writeFileSync(program, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    const its: Machine = {
+      ...machine,
+      systemd,
+      find: (name) => (name !== 'systemd-run' ? machine.find(name) : text === undefined ? undefined : program),
+    };
+    const auto = findOsWall('auto', its);
+    const found = auto.walls.find(({ name }) => name === 'cgroup')?.missing;
+    t.match(found?.reason, reason, what);
+    t.type(found?.todo, 'string');
+    t.notOk(
+      auto.command(TOOLS).some((word) => word.includes('systemd-run')),
+      `${what}: hosts start without`,
+    );
+    t.throws(() => findOsWall('required', its), { code: 'os_wall_missing', message: new RegExp(`cgroup: ${found?.reason}`) });
+  }
+});
+
+t.test('what systemd is asked for', async (t) => {
+  const room = { memoryBytes: 1_000_000_000, tasks: 99, cpuWeight: 300 };
+  const machine = { ...thisMachine(), find: (name: string) => `/usr/bin/${name}`, userRuntimeDir: '/run/user/7' };
+  const SCOPE = [
+    '/usr/bin/systemd-run --scope --quiet --collect --slice=leasehold.slice --unit=leasehold-host-ID',
+    '--property=MemoryMax=1000000000 --property=MemorySwapMax=0 --property=TasksMax=99 --property=CPUWeight=300',
+    '-- /usr/bin/env -i',
+  ].join(' ');
+  const asked = (isRoot: boolean) =>
+    scopeCommand({ ...machine, isRoot }, room)
+      .join(' ')
+      .replace(/leasehold-host-[\da-f]{16}/, 'leasehold-host-ID');
+  t.equal(asked(true), SCOPE);
+  const user = SCOPE.replace('--scope', '--user --scope');
+  t.equal(asked(false), `/usr/bin/env XDG_RUNTIME_DIR=/run/user/7 ${user}`, 'its own manager, found without an environment');
+
+  const limits = { threads: 2, heapMb: 64, offHeapMb: 64, resultBytes: 1, logLinesPerCall: 1, progressPerCall: 1 };
+  const small = roomFor(limits, 3);
+  t.equal(small.cpuWeight, 300);
+  t.ok(small.memoryBytes > 6 * (64 * 8 + 64) * MIB, 'above what V8 itself allows');
+  t.ok(hasRoom(SHARED_ROOM, roomFor({ ...limits, threads: 16, heapMb: 4096 }, 1)), 'never more than all hosts may');
+  t.notOk(hasRoom(small, roomFor({ ...limits, threads: 3 }, 3)));
+  t.equal(roomFor(limits, 100).cpuWeight, 10_000);
+});
+
+t.test('hosts in cgroups, under a real systemd', { timeout: 120_000 }, async (t) => {
+  const tools = {
+    'o.ts': toolset(`
+      ok: defineTool({ description: 'ok', handler: () => 'ok' }),
+      grow: defineTool({ description: 'keeps 200 MiB', handler: () => String(Buffer.alloc(200 * 2 ** 20, 1).length) }),
+    `),
+  };
+  const own = (heapMb: number) => ({ cordon: 'own', limits: { heapMb, offHeapMb: 256 } });
+  const estate = writeEstate(t, {
+    server: { listen: '127.0.0.1:0', osWall: without('privileges', 'user', 'network', 'memory') === false ? 'required' : 'auto' },
+    tenants: { acme: { tenant: own(16), tools }, globex: { tools } },
+  });
+  const world = await systemdWorld(t, estate);
+  if ('missing' in world) return void t.pass(`skipped, no systemd can be had: ${world.missing}`, { skip: world.missing });
+  const home = join(estate, '.home');
+  const env = { HOME: home, XDG_DATA_HOME: home, XDG_STATE_HOME: home };
+  const [file, ...before] = world.within;
+  const told = await program(file, [...before, process.execPath, cli, 'doctor', estate, '--json'], { env });
+  const { checks } = JSON.parse(told.stdout) as { checks: Check[] };
+  t.match(
+    checks.find(({ name }) => name === 'os wall: cgroup'),
+    { status: 'ok', detail: /a cgroup for every host/ },
+  );
+
+  const tokens = new Map<string, string>();
+  for (const tenant of ['acme', 'globex']) {
+    const made = await leasehold(['token', 'create', tenant, '--subject', 'ada', '--estate', estate], { env });
+    tokens.set(tenant, made.stdout.trim());
+  }
+  const { child, ready } = await servingWithin(t, world.within, ['start', estate, '--port', '0'], env);
+  const call = async (tenant: string, name: string) => {
+    const url = `${ready.url}/t/${tenant}/mcp`;
+    const { json } = await rpc(url, tokens.get(tenant) as string, 'tools/call', { name, arguments: {} });
+    const result: any = json?.result;
+    return result?._meta?.['leasehold/error']?.code ?? result?.content?.[0]?.text;
+  };
+  const hosts = () => descendants(child.pid as number).filter((pid) => commandOf(pid).includes('"kind":"tools"'));
+  /** Hosts that may use so much. */
+  const having = (room: HostRoom) => hosts().filter((pid) => cgroupOf(pid).memoryBytes === room.memoryBytes);
+  t.equal(await call('globex', 'ok'), 'ok');
+  const [shared = 0] = having(SHARED_ROOM);
+  t.match(cgroupOf(shared), { unit: /^leasehold\.slice\/leasehold-host-[\da-f]+\.scope$/, tasks: SHARED_ROOM.tasks });
+  t.equal(readFileSync(`/proc/${shared}/environ`, 'utf8'), '', 'nothing of systemd comes with it');
+  t.equal(await call('acme', 'ok'), 'ok');
+  const room = (heapMb: number) => roomFor({ ...DEFAULT_LIMITS, heapMb, offHeapMb: 256 }, 1);
+  const [alone = 0] = having(room(16));
+  t.match(cgroupOf(alone), { tasks: room(16).tasks }, 'what the limits of its tenant allow');
+
+  // Less than its tenant may use, more than its cgroup now: the kernel ends the host, a death like any other.
+  const { unit, usedBytes } = cgroupOf(alone);
+  const set = ['set-property', '--runtime', unit.split('/').at(-1) as string, `MemoryMax=${usedBytes + 48 * MIB}`];
+  const manager = process.getuid?.() === 0 ? [] : ['--user'];
+  t.match(await program(file, [...before, 'systemctl', ...manager, ...set], { env }), { code: 0 });
+  t.equal(await call('acme', 'grow'), 'worker_lost');
+  t.notOk(existsSync(`/proc/${alone}`), 'killed');
+  await until(async () => (await call('acme', 'ok')) === 'ok');
+  t.equal(await call('globex', 'ok'), 'ok');
+  t.strictSame(having(SHARED_ROOM), [shared], 'a neighbour has noticed nothing');
+
+  const [second = 0] = having(room(16));
+  t.not(second, alone);
+  writeTenant(estate, 'acme', { tenant: own(32) });
+  await until(async () => (await call('acme', 'ok')) === 'ok' && having(room(32)).length === 1);
+  await until(async () => !existsSync(`/proc/${second}`));
+});
+
+function descendants(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+t.test('a whole server behind all that stand', { skip: without('privileges', 'user', 'network', 'memory') }, async (t) => {
   const tools = toolset(`
     ok: defineTool({ description: 'ok', handler: () => 'ok' }),
     spin: defineTool({ description: 'spins', timeoutMs: 500, handler: () => { for (;;); } }),
   `);
-  const served = await serve(t, { server: { osWall: 'required' }, tenants: { acme: { tools: { 'o.ts': tools } } } });
+  const served = await serve(t, { server: { osWall: 'auto' }, tenants: { acme: { tools: { 'o.ts': tools } } } });
   t.equal((await served.call('acme', 'ok')).text, 'ok');
   t.equal((await served.call('acme', 'spin')).error?.code, 'deadline_exceeded');
   t.equal((await served.retry('acme', 'ok')).text, 'ok');

@@ -4,7 +4,7 @@
 // thread dies is never run). The tasks of a thread that ends are rejected; its replacement boots already.
 import { Piscina } from 'piscina';
 import type { Worker } from 'node:worker_threads';
-import type { PoolLimits } from '../../src/boundary/frames.ts';
+import { HARD_HEAP_FACTOR, type PoolLimits } from '../../src/boundary/frames.ts';
 import type { HostStart } from '../../src/boundary/host-start.ts';
 import type { FromThread, ThreadData, ThreadHello, ThreadTask } from '../../src/boundary/thread-messages.ts';
 import { ThreadSlot } from './thread-slot.ts';
@@ -14,8 +14,6 @@ const BOOT_MS = 15_000;
 /** Any number that our own admission never reaches. */
 const TASKS_PER_THREAD = 1_000_000;
 const STACK_MB = 4;
-/** How far V8's own limit lies above the quota. It ends the process for one large store, so it must hardly ever be met. */
-const HARD_HEAP_FACTOR = 8;
 /** For compiled code. V8 reserves 512 MB by itself, which a limit on the data of the process counts for every thread. */
 const CODE_MB = 64;
 
