@@ -4,6 +4,7 @@
 import { isTenantId, TOOL_NAME_PATTERN } from '../shared/ids.ts';
 import type { JsonObject } from '../shared/json.ts';
 import { nearest } from '../shared/nearest.ts';
+import { declaredHeaders, headersFor } from '../stdio/param-headers.ts';
 import { parseArguments } from './call-arguments.ts';
 import { throughPages } from './call-connect.ts';
 import { failureLine, failureOf, resultText } from './call-result.ts';
@@ -43,7 +44,9 @@ A key may be repeated for a list.
     const signal = interruptSignal();
     const inputSchema = await findTool(endpoint, tenant, tool, signal);
     const args = parseArguments(words, inputSchema, base);
-    return callTool({ io, endpoint, tool, args, signal, json: values.json === true, waits: values['no-wait'] !== true });
+    const mirrored = headersFor(declaredHeaders(inputSchema), args);
+    const waits = values['no-wait'] !== true;
+    return callTool({ io, endpoint, tool, args, mirrored, signal, json: values.json === true, waits });
   },
 });
 
@@ -110,13 +113,15 @@ interface Calling {
   readonly endpoint: Endpoint;
   readonly tool: string;
   readonly args: JsonObject;
+  /** `Mcp-Param-*`, as the tool's schema wants them. */
+  readonly mirrored: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   readonly json: boolean;
   /** For the user to connect what the call needs. */
   readonly waits: boolean;
 }
 
-async function callTool({ io, endpoint, tool, args, signal, json, waits }: Calling): Promise<number> {
+async function callTool({ io, endpoint, tool, args, mirrored, signal, json, waits }: Calling): Promise<number> {
   const begun = performance.now();
   const progress = (update: Progress) => io.stderr.write(`… ${progressText(update)}\n`);
   const pages = waits && !json;
@@ -125,6 +130,7 @@ async function callTool({ io, endpoint, tool, args, signal, json, waits }: Calli
       method: 'tools/call',
       params: { name: tool, arguments: args, ...round },
       name: tool,
+      mirrored,
       signal,
       progress,
       ...(pages ? { capabilities: { elicitation: { url: {} } } } : {}),

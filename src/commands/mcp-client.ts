@@ -27,6 +27,8 @@ export interface McpRequest {
   readonly params: JsonObject;
   /** Value of `Mcp-Name`, where the method has one. ASCII. */
   readonly name?: string;
+  /** Further headers that repeat what the body says. */
+  readonly mirrored?: Readonly<Record<string, string>>;
   /** What this client can be asked. @default nothing */
   readonly capabilities?: JsonObject;
   readonly signal?: AbortSignal;
@@ -70,6 +72,7 @@ async function send(endpoint: Endpoint, asked: McpRequest): Promise<Dispatcher.R
         'mcp-protocol-version': REVISION,
         'mcp-method': asked.method,
         ...(asked.name === undefined ? {} : { 'mcp-name': asked.name }),
+        ...asked.mirrored,
         ...(endpoint.token === undefined ? {} : { authorization: `Bearer ${endpoint.token}` }),
       },
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: asked.method, params: { ...asked.params, _meta: meta(asked) } }),

@@ -50,8 +50,9 @@ function argumentAt(envelope: Envelope, [first, ...rest]: readonly string[]): un
 
 function says({ type }: ParamHeader, meant: string, value: unknown): boolean {
   // Numerically: 42.0 and 42 are equal. Number() takes other notations and white space too, so the form is looked at first.
-  if (type === 'integer' && typeof value === 'number') return /^-?\d+(?:\.0+)?$/.test(meant) && Number(meant) === value;
-  return (typeof value === 'string' || typeof value === 'boolean') && meant === String(value);
+  const equal = type === 'integer' && /^-?\d+(?:\.0+)?$/.test(meant) && Number(meant) === value;
+  // A value of another type is for the tool's thread to refuse, which tells what is wrong with it.
+  return equal || (['string', 'boolean', 'number'].includes(typeof value) && meant === String(value));
 }
 
 function mismatch({ name }: ParamHeader, what: string, { id }: Envelope): Rejection {

@@ -1,12 +1,29 @@
 // `Mcp-Param-*` headers of a tools/call, which a client of stdio does not know of: the bridge reads the tools' schemas for it
-// (2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters").
+// (2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters"). `leasehold call` is such a client, too.
 // Not responsible for listing tools. Invariant: a header says what the arguments say; what is no plain value has none.
-import type { Json } from '../shared/json.ts';
+import type { Json, JsonObject } from '../shared/json.ts';
 import { type ParamHeader, paramHeaders } from '../shared/param-headers.ts';
 import { encodeHeaderValue } from './header-value.ts';
 import { isObject, member } from './message.ts';
 
 const MOST_TOOLS = 10_000;
+
+/** Of a tool by its input schema. */
+export function declaredHeaders(inputSchema: JsonObject): readonly ParamHeader[] {
+  const found = paramHeaders(inputSchema);
+  return typeof found === 'string' ? [] : found;
+}
+
+export function headersFor(declared: readonly ParamHeader[], args: Json | undefined): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const { name, path } of declared) {
+    const value = member(args, ...path);
+    if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') {
+      headers[`mcp-param-${name}`] = encodeHeaderValue(String(value));
+    }
+  }
+  return headers;
+}
 
 export class ParamHeaders {
   readonly #tools = new Map<string, readonly ParamHeader[]>();
@@ -25,9 +42,7 @@ export class ParamHeaders {
     for (const tool of Array.isArray(tools) ? tools : []) {
       const name = member(tool, 'name');
       const schema = member(tool, 'inputSchema');
-      if (typeof name !== 'string' || !isObject(schema)) continue;
-      const found = paramHeaders(schema);
-      this.#set(name, typeof found === 'string' ? [] : found);
+      if (typeof name === 'string' && isObject(schema)) this.#set(name, declaredHeaders(schema));
     }
   }
 
@@ -37,14 +52,7 @@ export class ParamHeaders {
   }
 
   of(tool: string, args: Json | undefined): Record<string, string> {
-    const headers: Record<string, string> = {};
-    for (const { name, path } of this.#tools.get(tool) ?? []) {
-      const value = member(args, ...path);
-      if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') {
-        headers[`mcp-param-${name}`] = encodeHeaderValue(String(value));
-      }
-    }
-    return headers;
+    return headersFor(this.#tools.get(tool) ?? [], args);
   }
 
   #set(tool: string, headers: readonly ParamHeader[]): void {

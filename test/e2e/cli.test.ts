@@ -198,7 +198,9 @@ t.test('no record, no action: a server that cannot write its audit does nothing,
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   t.teardown(() => upstream.close().closeAllConnections());
   const origin = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-  const tool = { description: 'ping', inputSchema: { type: 'object' }, request: { method: 'POST', path: '/ping' } };
+  const region = { type: 'string', 'x-mcp-header': 'Region' };
+  const inputSchema = { type: 'object', properties: { region, size: { type: 'integer', 'x-mcp-header': 'Size' } } };
+  const tool = { description: 'ping', inputSchema, request: { method: 'POST', path: '/ping', body: 'rest' } };
   const estate = writeEstate(t, {
     server: { egress: { privateOrigins: [origin] } },
     tenants: {
@@ -210,8 +212,9 @@ t.test('no record, no action: a server that cannot write its audit does nothing,
   });
   const server = await serving(t, ['start', estate, '--port', '0'], env);
   const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(server.child.pid), `--fsize=${bytes}:`]);
-  const ping = () => leasehold(['call', 'acme', 'ping', '--estate', estate], { env });
-  t.equal((await ping()).code, 0);
+  const ping = (...args: string[]) => leasehold(['call', 'acme', 'ping', ...args, '--estate', estate], { env });
+  t.equal((await ping('region=Zürich', 'size=-3')).code, 0, 'with the headers that the schema wants');
+  t.match(await ping('size=1.5'), { code: 1, stderr: /arguments_invalid/ }, 'what is no integer is told of as such');
   t.equal(seen, 1);
   limit('0');
   const refused = await ping();
