@@ -10,7 +10,8 @@ import { promisify } from 'node:util';
 import type { Test } from 'tap';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
-export const cli = join(root, 'src', 'cli.ts');
+/** As a test's own imports lead: the sources, or what was built of them. */
+export const cli = fileURLToPath(import.meta.resolve('../../src/cli.ts'));
 const run = promisify(execFile);
 
 export interface Ended {

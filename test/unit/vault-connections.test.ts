@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable, Writable } from 'node:stream';
@@ -257,7 +258,7 @@ t.test('a vault of the first version is brought up to date', async (t) => {
 });
 
 const run = promisify(execFile);
-const CLI = join(import.meta.dirname, '../../src/cli.ts');
+const CLI = fileURLToPath(import.meta.resolve('../../src/cli.ts'));
 
 t.test('leasehold secret: from stdin or a prompt, never shown, audited', async (t) => {
   const estate = t.testdir({
