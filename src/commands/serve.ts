@@ -33,6 +33,8 @@ export interface Serving {
 
 /** Beyond the drain itself: hosts, audit and files are closed in this time. */
 const CLOSING_MS = 10_000;
+/** What a start gets to come to its end when it is told to stop. */
+const START_MS = 1000;
 
 /** A debugger reads every key and token of this process, whoever attaches it. For a profile on a machine of one's own it may. */
 function refuseInspector({ env, stderr }: Io): void {
@@ -47,6 +49,9 @@ export async function serve(serving: Serving): Promise<number> {
   refuseInspector(io);
   refuseServedTwice(io, config.estate);
   const signals = stopSignals();
+  let ready = false;
+  // Before, no call is under way: tools that take long to load hold up nobody who wants it to end.
+  void signals.first.then(() => (ready ? undefined : signals.limit(START_MS)));
   const begun = performance.now();
   return withVault(
     config,
@@ -56,6 +61,7 @@ export async function serve(serving: Serving): Promise<number> {
       writeEditorSchemas(config.dataDir);
       const tokens = await serving.tokens?.(config, access);
       const runtime = await begin(config, access);
+      ready = true;
       const { estate, dataDir } = config;
       const withdraw = announce(io.env, {
         pid: process.pid,

@@ -1,11 +1,11 @@
 // The command line against servers that it started: the demo end to end, tokens, logs, changes, signals and taken ports.
-import { execFileSync } from 'node:child_process';
-import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { leasehold, ownUser, serving, until } from '../helpers/cli.ts';
+import { cli, leasehold, ownUser, serving, until } from '../helpers/cli.ts';
 import { writeEstate } from '../helpers/estate.ts';
 
 t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t) => {
@@ -147,6 +147,21 @@ t.test('the demo serves two tenants end to end', { timeout: 120_000 }, async (t)
     again.child.kill('SIGINT');
     t.equal(await again.exit, 0);
   });
+});
+
+t.test('a start that does not come to its end ends when it is told to', async (t) => {
+  const limits = { runMs: 600_000 };
+  const estate = writeEstate(t, { server: { limits }, tenants: { acme: { tools: { 'endless.ts': 'for (;;);\n' } } } });
+  const env = { ...process.env, ...ownUser(t) };
+  const child = spawn(process.execPath, [cli, 'start', estate, '--port', '0'], { env, stdio: 'ignore' });
+  t.teardown(() => child.kill('SIGKILL'));
+  const exit = new Promise((resolve) => child.on('exit', (...end) => resolve(end)));
+  const run = join(estate, '.leasehold', 'run');
+  await until(async () => existsSync(run) && readdirSync(run).some((name) => name.startsWith('tools-')));
+  const began = performance.now();
+  child.kill('SIGTERM');
+  t.strictSame(await exit, [130, null]);
+  t.ok(performance.now() - began < 10_000, 'a load has 15 seconds');
 });
 
 t.test('dev shows every change and failure with its place', { timeout: 120_000 }, async (t) => {

@@ -285,6 +285,36 @@ t.test('a copied estate serves its own files', async (t) => {
   t.equal((await second.call('acme', 'say')).text, 'edited!!');
 });
 
+t.test('closing waits neither for tools that never end their load, nor for a client that never reads', async (t) => {
+  const large = toolset("large: defineTool({ description: 'large', handler: () => 'x'.repeat(7_000_000) })");
+  const served = await serve(t, {
+    server: { drainMs: 300, limits: { runMs: 600_000 } },
+    tenants: { acme: { tenant: { cordon: 'own' } }, globex: { tools: { 'l.ts': large } }, initech: {}, hooli: {} },
+  });
+  const { body, headers } = modern('tools/call', { name: 'large', arguments: {} });
+  const unread = await fetch(served.endpoint('globex'), {
+    method: 'POST',
+    body,
+    headers: {
+      ...(headers as Record<string, string>),
+      authorization: `Bearer ${served.token('globex')}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
+  });
+  t.equal(unread.status, 200);
+  // More than are bundled at once: others wait behind it.
+  for (const id of ['acme', 'initech', 'hooli'])
+    writeTenant(served.estate, id, { tenant: { cordon: 'own' }, tools: { 'b.ts': 'for (;;);\n' } });
+  while (!served.logs.some((line) => line.includes('own:') && line.includes('host ready')))
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  const began = performance.now();
+  await served.close();
+  const tookMs = performance.now() - began;
+  t.ok(tookMs < 10_000, `a load has 15 seconds, a drain 0.3; it took ${Math.round(tookMs)} ms`);
+  await unread.body?.cancel().catch(() => {});
+});
+
 t.test('closing drains: calls under way end, new ones are refused', async (t) => {
   const api = await upstream(t);
   const served = await serve(t, {

@@ -119,7 +119,8 @@ function parseAnswer(json: Buffer): BundleAnswer | undefined {
   }
 }
 
-function lost(): Bundled {
+/** No answer came, or none will. */
+export function lost(): Bundled {
   return {
     answer: {
       ok: false,

@@ -1,10 +1,10 @@
 // Bundles tenants, a few at a time, with children that stay for a while so that the next change is quick.
 // Not responsible for the child itself (`bundler-child`) or for the cache (`bundle-cache`).
-// Invariant: a child serves one tenant only (its permissions are that tenant's); at most `MOST` children live.
+// Invariant: a child serves one tenant only (its permissions are that tenant's); at most `MOST` children live, and none after `close`.
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BundleOrder } from '../../boundary/bundling.ts';
-import { type Bundled, BundlerChild } from './bundler-child.ts';
+import { type Bundled, BundlerChild, lost } from './bundler-child.ts';
 
 /** A child holds about 200 MB while it lives. */
 const MOST = 2;
@@ -32,6 +32,7 @@ export class Bundler {
   /** Never rejects. */
   async bundle(order: BundleOrder): Promise<Bundled> {
     const live = await this.#take(order);
+    if (live === undefined) return lost();
     live.busy = true;
     clearTimeout(live.idle);
     try {
@@ -44,14 +45,16 @@ export class Bundler {
     }
   }
 
+  /** What is under way, or waits, ends without a result. */
   close(): void {
     this.#closed = true;
+    for (const wake of this.#waiting.splice(0)) wake();
     for (let live = this.#live[0]; live !== undefined; live = this.#live[0]) this.#end(live);
   }
 
-  async #take(order: BundleOrder): Promise<Live> {
+  async #take(order: BundleOrder): Promise<Live | undefined> {
     const key = JSON.stringify([order.tenant, order.shared, order.libraries]);
-    for (;;) {
+    while (!this.#closed) {
       const own = this.#live.find((live) => live.key === key && !live.busy && !live.child.ended);
       if (own !== undefined) return own;
       if (this.#live.length >= MOST) {
@@ -65,6 +68,7 @@ export class Bundler {
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+    return undefined;
   }
 
   #end(live: Live): void {

@@ -16,6 +16,8 @@ export interface Describing {
   readonly script: { readonly hash: string; readonly bytes: Uint8Array };
   readonly files: readonly string[];
   readonly mapStack: (stack: string) => string;
+  /** Nobody waits for the answer any more. */
+  readonly closing: AbortSignal;
 }
 
 export async function describe(hosts: Hosts, of: Describing): Promise<Loaded<Manifest>> {
@@ -31,13 +33,17 @@ export async function describe(hosts: Hosts, of: Describing): Promise<Loaded<Man
   });
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`did not load within ${DEADLINE_MS / 1000} s`)), DEADLINE_MS);
+  const onClosing = (): void => late.reject(new Error('the server ends'));
+  of.closing.addEventListener('abort', onClosing, { once: true });
   try {
+    of.closing.throwIfAborted();
     const text = await Promise.race([pool.describe(), late.promise]);
     return checkManifestText(text, of.folder, of.files);
   } catch (error) {
     return { value: undefined, problems: [broken(error, of)] };
   } finally {
     clearTimeout(timer);
+    of.closing.removeEventListener('abort', onClosing);
     void pool.close(0);
   }
 }

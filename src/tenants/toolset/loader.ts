@@ -50,6 +50,7 @@ export class ToolsetLoader {
   readonly mapper: StackMapper;
   readonly #options: LoaderOptions;
   readonly #bundler: Bundler;
+  readonly #closing = new AbortController();
 
   constructor(options: LoaderOptions) {
     this.#options = options;
@@ -91,7 +92,9 @@ export class ToolsetLoader {
     return { toolset, problems: this.#connectionProblems(toolset, config, index), cached: false };
   }
 
+  /** Loads under way end soon, without a toolset: code that never ends its load must not hold up the end of the server. */
   close(): void {
+    this.#closing.abort();
     this.#bundler.close();
   }
 
@@ -120,6 +123,7 @@ export class ToolsetLoader {
       script: { hash, bytes: bundled.script },
       files: files.code,
       mapStack: (stack) => this.mapper.map(config.id, stack),
+      closing: this.#closing.signal,
     });
     if (described.value === undefined) return { ok: false, problems: described.problems };
     const { inputs, absent } = bundled.answer;
