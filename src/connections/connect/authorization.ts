@@ -15,7 +15,7 @@ import type { ConnectSettings } from '../../shared/net/connect.ts';
 import { connectSettings, type NetSettings, resolveBy } from '../../shared/net/net-settings.ts';
 import type { Resolve } from '../../shared/net/resolve.ts';
 import { AuthorizationServers } from '../oauth/authorization-servers.ts';
-import { GuardedFetch } from '../oauth/guarded-fetch.ts';
+import { GuardedFetch, REQUEST_MS } from '../oauth/guarded-fetch.ts';
 import { readAnswer, type Tokens, tokensOf } from '../oauth/token-answer.ts';
 import { accountName } from './account-name.ts';
 import { type CodeClient, createCodeClient } from './code-client.ts';
@@ -40,8 +40,16 @@ export interface Refused {
   readonly denied?: true;
 }
 export type Begun = { readonly ok: true; readonly url: string; readonly state: string; readonly verifier: string } | Refused;
-/** `account`: as a person knows it, where the server told it. */
-export type Exchanged = { readonly ok: true; readonly tokens: Tokens; readonly account: string | undefined } | Refused;
+export type Exchanged =
+  | {
+      readonly ok: true;
+      readonly tokens: Tokens;
+      /** As a person knows it, where the server told it. */
+      readonly account: string | undefined;
+      /** Not verified (OpenID Connect). */
+      readonly idToken: string | undefined;
+    }
+  | Refused;
 
 export interface AuthorizationPorts {
   readonly privateOrigins: readonly string[];
@@ -49,6 +57,8 @@ export interface AuthorizationPorts {
   /** The one redirect URI of this server. */
   readonly redirectUri: () => string;
   readonly resolve?: Resolve;
+  /** For each request to the server. @default 15000 */
+  readonly timeoutMs?: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
@@ -65,19 +75,23 @@ export class Authorization {
     this.#ports = ports;
     this.#resolve = ports.resolve ?? resolveBy(ports.net);
     this.#connect = connectSettings(ports.net);
-    this.#guarded = new GuardedFetch({ privateOrigins: ports.privateOrigins, net: ports.net, resolve: this.#resolve });
+    const { privateOrigins, net, timeoutMs = REQUEST_MS } = ports;
+    this.#guarded = new GuardedFetch({ privateOrigins, net, resolve: this.#resolve, timeoutMs });
     this.#servers = new AuthorizationServers(this.#guarded, ports.now);
   }
 
-  /** Never rejects. */
-  async begin(application: Application): Promise<Begun> {
+  /**
+   * Never rejects.
+   * @param more parameters of this one request; none that stands in it already
+   */
+  async begin(application: Application, more: Readonly<Record<string, string>> = {}): Promise<Begun> {
     try {
       const server = await this.#servers.of(application.oauth);
       const unfit = this.#unfit(server, application.oauth);
       if (unfit !== undefined) return refused(unfit);
       const client = await this.#client(application, server);
       const state = randomBytes(STATE_BYTES).toString('base64url');
-      return { ok: true, state, ...(await client.authorize(state)) };
+      return { ok: true, state, ...(await client.authorize(state, more)) };
     } catch (cause) {
       return refused(reasonOf(cause));
     }
@@ -97,7 +111,10 @@ export class Authorization {
       if (unfit !== undefined) return refused(unfit);
       // RFC 6749, section 3.1: none may stand twice.
       if ([...answer.keys()].some((name) => answer.getAll(name).length > 1)) return refused('the answer has a parameter twice');
-      const params = validateAuthResponse(...fromServer(server, oauth, client, answer), expected.state);
+      const from = fromServer(server, oauth, client, answer);
+      const mixedUp = issuerProblem(from[0], answer);
+      if (mixedUp !== undefined) return refused(mixedUp);
+      const params = validateAuthResponse(...from, expected.state);
       const code = params.get('code');
       if (code === null || code === '') return refused('the answer has no code');
       const exchanging = await this.#client(application, server);
@@ -109,7 +126,7 @@ export class Authorization {
       const read = await readAnswer(response, oauth.quirks, this.#ports.now());
       if (!(read instanceof Response)) return refused(`token request: ${read.reason}`);
       const tokens = tokensOf(await processAuthorizationCodeResponse(server, client, read));
-      return { ok: true, tokens, account: accountName(raw.body) };
+      return { ok: true, tokens, account: accountName(raw.body), idToken: idTokenOf(raw.body) };
     } catch (cause) {
       if (cause instanceof AuthorizationResponseError) {
         const code = CODE.test(cause.error) ? cause.error : 'error';
@@ -152,7 +169,8 @@ export class Authorization {
     if (known !== undefined) return known;
     const allowPrivate = this.#isPrivate(new URL(token_endpoint ?? ''));
     const connect = { ...this.#connect, resolve: this.#resolve, allowPrivate };
-    const made = createCodeClient({ oauth, secret: secret?.value, server, scopes, redirectUri, connect });
+    const { timeoutMs = REQUEST_MS } = this.#ports;
+    const made = createCodeClient({ oauth, secret: secret?.value, server, scopes, redirectUri, connect, timeoutMs });
     this.#clients.set(key, made);
     made.catch(() => this.#clients.delete(key));
     const oldest = this.#clients.entries().next();
@@ -180,6 +198,19 @@ function fromServer(
   if (oauth.issuer !== undefined || iss === null) return [server, client, answer];
   const origin = URL.parse(server.authorization_endpoint ?? '')?.origin;
   return [URL.parse(iss)?.origin === origin ? { ...server, issuer: iss } : server, client, answer];
+}
+
+/** What `validateAuthResponse` would refuse, too, in words for the audit. */
+function issuerProblem(server: AuthorizationServer, answer: URLSearchParams): string | undefined {
+  const iss = answer.get('iss');
+  if (iss !== null) return iss === server.issuer ? undefined : 'the answer names another issuer (iss)';
+  const must = server.authorization_response_iss_parameter_supported === true;
+  return must ? 'the answer names no issuer (iss)' : undefined;
+}
+
+function idTokenOf(answer: unknown): string | undefined {
+  const token = typeof answer === 'object' && answer !== null && 'id_token' in answer ? answer.id_token : undefined;
+  return typeof token === 'string' ? token : undefined;
 }
 
 function refused(reason: string): Refused {

@@ -9,7 +9,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { AuthorizationServer } from 'oauth4webapi';
 import type { CompiledOAuth } from '../../config/compiled.ts';
 import type { ConnectOptions } from '../../shared/net/connect.ts';
-import { REQUEST_MS } from '../oauth/guarded-fetch.ts';
+import { NoAnswer } from '../oauth/guarded-fetch.ts';
 import { guardedAgent } from './guarded-agent.ts';
 
 const BODY_BYTES = 262_144;
@@ -24,6 +24,8 @@ export interface CodeClientOptions {
   readonly redirectUri: string;
   /** How the token endpoint is reached, which was checked (`mayAsk`). */
   readonly connect: ConnectOptions;
+  /** For the token request, milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /** The raw answer of the token endpoint. */
@@ -33,8 +35,11 @@ export interface RawTokens {
 }
 
 export interface CodeClient {
-  /** @param state of our making */
-  authorize(state: string): Promise<{ readonly url: string; readonly verifier: string }>;
+  /**
+   * @param state of our making
+   * @param more parameters of this one request
+   */
+  authorize(state: string, more: Readonly<Record<string, string>>): Promise<{ readonly url: string; readonly verifier: string }>;
   /** Rejects with an error whose text must not be shown: it may quote the answer. */
   exchange(answer: { code: string; state: string }, expected: { state: string; verifier: string }): Promise<RawTokens>;
   close(): Promise<void>;
@@ -48,7 +53,7 @@ interface Standin {
 
 export async function createCodeClient(options: CodeClientOptions): Promise<CodeClient> {
   const { plugin } = await loadPlugin();
-  const { oauth, secret, server, scopes, redirectUri, connect } = options;
+  const { oauth, secret, server, scopes, redirectUri, connect, timeoutMs } = options;
   const authorization = new URL(required(server.authorization_endpoint));
   const token = new URL(required(server.token_endpoint));
   const resource = oauth.resource === undefined ? {} : { resource: oauth.resource };
@@ -64,7 +69,7 @@ export async function createCodeClient(options: CodeClientOptions): Promise<Code
         authorizePath: authorization.pathname,
       },
       options: { authorizationMethod: oauth.clientAuth === 'client_secret_basic' && secret !== undefined ? 'header' : 'body' },
-      http: { agent: guardedAgent(token, connect), timeout: REQUEST_MS / 2, maxBytes: BODY_BYTES },
+      http: { agent: guardedAgent(token, connect), timeout: timeoutMs / 2, maxBytes: BODY_BYTES },
     },
     ...(scopes.length === 0 ? {} : { scope: [...scopes] }),
     callbackUri: redirectUri,
@@ -92,11 +97,13 @@ export async function createCodeClient(options: CodeClientOptions): Promise<Code
   if (service === undefined) throw new Error('the plugin did not start');
 
   return {
-    async authorize(state) {
+    async authorize(state, more) {
       const set = new Map<string, string>();
       const reply = { setCookie: (name: string, value: string) => set.set(name, value) } as unknown as FastifyReply;
-      const url = await service.generateAuthorizationUri(requestOf({ query: {}, cookies: { [STATE]: state } }), reply);
-      return { url, verifier: required(set.get(VERIFIER)) };
+      const made = await service.generateAuthorizationUri(requestOf({ query: {}, cookies: { [STATE]: state } }), reply);
+      const url = new URL(made);
+      for (const [name, value] of Object.entries(more)) if (!url.searchParams.has(name)) url.searchParams.set(name, value);
+      return { url: url.href, verifier: required(set.get(VERIFIER)) };
     },
     async exchange(query, { state, verifier }) {
       try {
@@ -106,7 +113,7 @@ export async function createCodeClient(options: CodeClientOptions): Promise<Code
         return { status: 200, body };
       } catch (cause) {
         const refused = refusalOf(cause);
-        if (refused === undefined) throw cause;
+        if (refused === undefined) throw told(cause);
         return refused;
       }
     },
@@ -141,11 +148,31 @@ function same(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-/** The answer in a Boom error of the HTTP client, where there was one. */
+interface Boom {
+  readonly data: { readonly payload?: unknown; readonly res?: { readonly statusCode?: number } } | null;
+  readonly output: { readonly statusCode: number };
+}
+
+/** Errors of the HTTP client say what came, as far as something did. */
+function boom(cause: unknown): Boom | undefined {
+  return typeof cause === 'object' && cause !== null && 'isBoom' in cause ? (cause as unknown as Boom) : undefined;
+}
+
+/** The answer behind an error, where there was one that is no success. */
 function refusalOf(cause: unknown): RawTokens | undefined {
-  if (typeof cause !== 'object' || cause === null || !('data' in cause)) return undefined;
-  const { data } = cause;
-  if (typeof data !== 'object' || data === null || !('payload' in data) || !('res' in data)) return undefined;
-  const { payload, res } = data as { payload: unknown; res: { statusCode?: number } };
-  return res.statusCode === undefined ? undefined : { status: res.statusCode, body: payload };
+  const { payload = null, res } = boom(cause)?.data ?? {};
+  const status = res?.statusCode;
+  return status === undefined || status === 200 ? undefined : { status, body: payload };
+}
+
+/** In words of ours, where we know what it was. */
+function told(cause: unknown): unknown {
+  const { data, output } = boom(cause) ?? {};
+  const because = (words: string) => new NoAnswer(words, { sent: true });
+  if (output?.statusCode === 504 || output?.statusCode === 408) return because('there was no answer in time');
+  if (output?.statusCode === 406 || data?.payload !== undefined) return because('the answer is no JSON');
+  if (data?.res !== undefined) return because('the answer was cut off, or is too large');
+  // Of the plugin's own library, for an answer without any.
+  const hasNone = cause instanceof Error && cause.name === 'AssertError';
+  return hasNone ? because('the answer has no tokens') : cause;
 }
