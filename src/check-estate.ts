@@ -9,7 +9,7 @@ import { listTenants, loadTenantConfig } from './config/load-tenant.ts';
 import { connectionProblems } from './connections/connection-states.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import type { Problem } from './shared/problem.ts';
-import { authProblems } from './tenants/auth-problems.ts';
+import { authProblems, signInProblems } from './tenants/auth-problems.ts';
 import { ToolsetLoader } from './tenants/toolset/loader.ts';
 import type { SecretStore } from './vault/stores.ts';
 
@@ -38,7 +38,11 @@ export async function checkEstate(
   const loader = new ToolsetLoader({ estate, dataDir, hosts });
   const { ids, problems: beside } = listTenants(estate);
   const tenants: CheckedTenant[] = [];
-  const problems: Problem[] = [...beside, ...authProblems(auth, 'leasehold.json', server, secrets)];
+  const problems: Problem[] = [
+    ...beside,
+    ...authProblems(auth, 'leasehold.json', server, secrets),
+    ...signInProblems(server, secrets),
+  ];
   try {
     for (const id of ids) {
       const config = loadTenantConfig(estate, id, limits, providers, auth);

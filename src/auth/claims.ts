@@ -56,7 +56,7 @@ export function principalOf({ claims, credentialId, expiresAt }: Proved, source:
  * (OpenID Connect Core, 2).
  */
 export function looksLikeAccessToken(claims: Json, { scopes: path }: CompiledClaims): boolean {
-  const named = path === undefined ? (claims['scope'] ?? claims['scp']) : at(claims, path);
+  const named = path === undefined ? (claims['scope'] ?? claims['scp']) : claimAt(claims, path);
   if (named !== undefined) return true;
   const client = claims['client_id'] ?? claims['azp'] ?? claims['appid'];
   const { aud } = claims;
@@ -82,7 +82,7 @@ function audienceProblem({ aud }: Json, { audience, claims }: Source, tenant: Au
 
 function tenantProblem(claims: Json, { tenant: path }: CompiledClaims, { id, auth }: AuthTenant): string | undefined {
   if (path === undefined) return undefined;
-  const value = at(claims, path);
+  const value = claimAt(claims, path);
   const ours = auth.claimValues ?? [id];
   if (typeof value === 'string') return ours.includes(value) ? undefined : 'the token names another tenant';
   if (!Array.isArray(value)) return 'the token names no tenant';
@@ -91,7 +91,7 @@ function tenantProblem(claims: Json, { tenant: path }: CompiledClaims, { id, aut
 
 /** What the tenant claim of an unproved token says. */
 export function claimedTenant(claims: Json, { tenant: path }: CompiledClaims): string | undefined {
-  const value = path === undefined ? undefined : at(claims, path);
+  const value = path === undefined ? undefined : claimAt(claims, path);
   return typeof value === 'string'
     ? value
     : Array.isArray(value) && value.length === 1 && typeof value[0] === 'string'
@@ -105,7 +105,7 @@ function whoIs(
 ): Pick<Principal, 'subject' | 'client' | 'actsForItself'> | string {
   const named = claims['client_id'] ?? claims['azp'];
   const client = typeof named === 'string' && NAME.test(named) ? named : undefined;
-  const subject = at(claims, path);
+  const subject = claimAt(claims, path);
   if (subject === undefined || subject === null) {
     if (client === undefined) return 'the token names neither a subject nor a client';
     // Its own name space: a client must not be taken for the user who is called as it is (RFC 9068, section 5).
@@ -138,13 +138,14 @@ function joined(one: string[] | undefined, other: string[] | undefined): string[
 
 /** A list, or a text with spaces between the members. Absent: empty. Undefined where it is too long. */
 function listAt(claims: Json, path: readonly string[]): string[] | undefined {
-  const value = at(claims, path);
+  const value = claimAt(claims, path);
   const list: unknown[] = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : [];
   if (list.length > MOST_VALUES) return undefined;
   return list.filter((one): one is string => typeof one === 'string' && one.length <= MOST_TEXT && NAME.test(one));
 }
 
-function at(claims: Json, path: readonly string[]): unknown {
+/** Undefined where a step leads nowhere. */
+export function claimAt(claims: Json, path: readonly string[]): unknown {
   let value: unknown = claims;
   for (const step of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;

@@ -101,7 +101,8 @@ function claimsProblem(claims: Json, issuer: Pick<CompiledIssuer, 'typ' | 'claim
   return marked ? undefined : 'the token is no access token (no scopes, and no client but its audience)';
 }
 
-function denial(cause: unknown): AuthDenial {
+/** What `jwtVerify` or a key set threw, told without a word of theirs. */
+export function denial(cause: unknown): AuthDenial {
   if (cause instanceof KeysUnavailable) return notNow(`the keys of the issuer cannot be had: ${cause.message}`);
   if (cause instanceof KeyUnknown) return tokenRefused('the issuer has no such key');
   if (cause instanceof errors.JWTExpired) return tokenRefused('the token has expired');

@@ -4,6 +4,7 @@
 // Invariant: a secret has no place to stand in: only its name, `{ "secret": "name" }`.
 import { type Static, Type } from 'typebox';
 import { Scopes, SecretRef } from './connection-schema.ts';
+import { EmbeddedSchema } from './sign-in-schema.ts';
 
 const strict = { additionalProperties: false } as const;
 const Url = Type.String({ maxLength: 2048 });
@@ -101,6 +102,10 @@ const ScopeRulesSchema = Type.Object(
   { ...strict, description: 'basic: what a client without a token is told to ask for.' },
 );
 
+const Embedded = Type.Boolean({
+  description: 'Whether people sign in at this server itself, and clients get their tokens here.',
+});
+
 export const AuthSchema = Type.Object(
   {
     tokens: Type.Optional(
@@ -111,8 +116,8 @@ export const AuthSchema = Type.Object(
       Type.Array(IntrospectionSchema, { maxItems: 20, description: 'Whose opaque access tokens are good.' }),
     ),
     embedded: Type.Optional(
-      Type.Boolean({
-        description: 'Whether people sign in at this server itself, and clients get their tokens here. Default false.',
+      Type.Union([Embedded, EmbeddedSchema], {
+        description: 'Whether and how people sign in at this server itself, and clients get their tokens here. Default false.',
       }),
     ),
     scopes: Type.Optional(ScopeRulesSchema),
@@ -127,6 +132,7 @@ export type IntrospectionOptions = Static<typeof IntrospectionSchema>;
 export const TenantAuthSchema = Type.Object(
   {
     ...AuthSchema.properties,
+    embedded: Type.Optional(Embedded),
     claimValues: Type.Optional(
       Type.Array(Word, { maxItems: 20, description: 'Values of the tenant claim that stand for this tenant. Default: its id.' }),
     ),

@@ -31,7 +31,7 @@ const DEFAULT_ALGORITHMS = ALGORITHMS;
 
 /** @param owner of the secrets: `SERVER_OWNER`, whose options hold for every tenant, or a tenant */
 export function compileAuth(
-  options: TenantAuthOptions,
+  options: AuthOptions & Pick<TenantAuthOptions, 'claimValues'>,
   owner: AuthOwner,
   defaults: CompiledAuth = DEFAULT_AUTH,
 ): Compiled<CompiledAuth> {
@@ -49,12 +49,17 @@ export function compileAuth(
     tokens: options.tokens ?? defaults.tokens,
     issuers: options.issuers?.map(compileIssuer) ?? defaults.issuers,
     introspection: options.introspection?.map((one) => compileIntrospection(one, owner.secrets)) ?? defaults.introspection,
-    embedded: options.embedded ?? defaults.embedded,
+    embedded: isEmbedded(options.embedded) ?? defaults.embedded,
     implied: options.scopes?.implies === undefined ? defaults.implied : closure(options.scopes.implies),
     basicScopes: options.scopes?.basic ?? defaults.basicScopes,
     claimValues: options.claimValues ?? defaults.claimValues,
   };
   return { value: deepFreeze(value) };
+}
+
+/** With providers or without, it is on unless it says that only some tenants want it. */
+function isEmbedded(embedded: AuthOptions['embedded']): boolean | undefined {
+  return typeof embedded === 'object' ? (embedded.enabled ?? true) : embedded;
 }
 
 export interface AuthOwner {
@@ -163,7 +168,7 @@ function claimsOf(given: NonNullable<SourceOptions['claims']>): CompiledClaims {
 }
 
 /** `/realm_access/roles` -> two steps; everything else is one name, URLs with slashes among them. */
-function stepsOf(path: string): string[] {
+export function stepsOf(path: string): string[] {
   return path.startsWith('/') ? path.slice(1).split('/') : [path];
 }
 

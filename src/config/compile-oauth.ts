@@ -81,13 +81,18 @@ function* placeFaults({ issuer, endpoints, resource, clientSecret, clientAuth }:
     yield { at: '', reason: 'names no provider, issuer or endpoints' };
   }
   if (clientSecret === undefined && clientAuth !== undefined) yield { at: '/clientSecret', reason: 'is missing' };
-  for (const [at, text] of [
-    ['/issuer', issuer],
-    ['/endpoints/authorization', endpoints?.authorization],
-    ['/endpoints/token', endpoints?.token],
-    ['/endpoints/revocation', endpoints?.revocation],
-    ['/resource', resource],
-  ] as const) {
+  yield* addressFaults({
+    '/issuer': issuer,
+    '/endpoints/authorization': endpoints?.authorization,
+    '/endpoints/token': endpoints?.token,
+    '/endpoints/revocation': endpoints?.revocation,
+    '/resource': resource,
+  });
+}
+
+/** By their places. */
+export function* addressFaults(addresses: { readonly [at: string]: string | undefined }): Generator<Fault> {
+  for (const [at, text] of Object.entries(addresses)) {
     const checked = text === undefined ? undefined : parseEndpoint(text, at === '/issuer');
     if (checked?.ok === false) yield { at, reason: checked.reason };
   }

@@ -2,7 +2,7 @@
 // Not responsible for files or schemas. Invariant: deep-frozen; no secret in it, only names of secrets. Tenants that say nothing of
 // their own share one object, so that what is kept for an issuer (keys, answers) is kept once.
 import type { Algorithm } from './auth-schema.ts';
-import type { SecretRef } from './compiled.ts';
+import type { CompiledOAuth, SecretRef } from './compiled.ts';
 
 export type ScopesBy = { readonly [name: string]: readonly string[] };
 
@@ -58,6 +58,38 @@ export interface CompiledAuth {
   readonly basicScopes: readonly string[];
   /** Values of a tenant claim that stand for the tenant; undefined: its id. */
   readonly claimValues: readonly string[] | undefined;
+}
+
+/** Of a provider's people, who may sign in; what cannot be checked does not hold. */
+export interface CompiledAllow {
+  /** Lower case; undefined: any, or none. */
+  readonly emailDomains: readonly string[] | undefined;
+  readonly claims: readonly { readonly path: readonly string[]; readonly values: readonly string[] }[];
+}
+
+/** A provider that says who somebody is. */
+export interface CompiledSignInProvider {
+  /** First part of the subjects of its people. */
+  readonly name: string;
+  /** As its clients we ask for codes; without `offline_access`, since nothing of it is kept. */
+  readonly oauth: CompiledOAuth;
+  /** Whose ID tokens count, and where its keys are (undefined: as its metadata say). Undefined: plain OAuth, user info decides. */
+  readonly openid: { readonly issuer: string; readonly jwksUri: string | undefined } | undefined;
+  /** Undefined: as its metadata say, or nowhere. */
+  readonly userinfo: string | undefined;
+  readonly subject: readonly string[];
+  /** The `prompt` that has somebody say again who they are. */
+  readonly again: string | undefined;
+  readonly allow: CompiledAllow;
+  /** Undefined: all. */
+  readonly tenants: readonly string[] | undefined;
+}
+
+/** How people sign in at the server itself. */
+export interface CompiledSignIn {
+  /** Whether accounts of the server count. */
+  readonly accounts: boolean;
+  readonly providers: { readonly [name: string]: CompiledSignInProvider };
 }
 
 /** Of the HTTP edge; 0: no limit. */

@@ -3,7 +3,7 @@
 // Invariant: deep-frozen; no secret in it, only names of secrets.
 import type { NetSettings } from '../shared/net/net-settings.ts';
 import type { Limits } from '../shared/limits.ts';
-import type { CompiledAuth, CompiledRates, CompiledRouting } from './compiled-auth.ts';
+import type { CompiledAuth, CompiledRates, CompiledRouting, CompiledSignIn } from './compiled-auth.ts';
 
 export interface CompiledServer {
   /** Folder of the estate, absolute. */
@@ -32,6 +32,8 @@ export interface CompiledServer {
   readonly providers: CompiledProviders;
   /** Of tenants that say nothing of their own. */
   readonly auth: CompiledAuth;
+  /** For tenants whose `auth` is `embedded`. */
+  readonly signIn: CompiledSignIn;
   readonly routing: CompiledRouting;
   readonly rates: CompiledRates;
   /** Calls of all tenants under way at once. */

@@ -10,6 +10,7 @@ import type { Loaded, Problem } from '../shared/problem.ts';
 import { compileAuth, DEFAULT_AUTH } from './compile-auth.ts';
 import { type Compiled, compileOAuth } from './compile-oauth.ts';
 import { compileRouting } from './compile-routing.ts';
+import { compileSignIn, embeddedProblems } from './compile-sign-in.ts';
 import type { CompiledProvider, CompiledProviders, CompiledServer } from './compiled.ts';
 import { deepFreeze } from './freeze.ts';
 import { type Locate, parseJsonc } from './jsonc.ts';
@@ -50,6 +51,8 @@ function readServerFile(estate: string): { options: ServerOptions; locate: Locat
   }
   const parsed = parseJsonc(read.text, SERVER_FILE);
   if (!parsed.ok) return { problems: [parsed.problem] };
+  const embedded = embeddedProblems(parsed.value, SERVER_FILE, parsed.locate);
+  if (embedded.length > 0) return { problems: embedded };
   const checked = serverCheck.check(parsed.value, SERVER_FILE, parsed.locate);
   return 'problems' in checked ? checked : { options: checked.value, locate: parsed.locate };
 }
@@ -80,9 +83,10 @@ class Compiler {
     const net = this.#net(given.egress ?? {});
     const providers = this.#providers(given.providers ?? {});
     const auth = this.#compiled('/auth', compileAuth(given.auth ?? {}, { secrets: SERVER_OWNER, shared: true }));
+    const signIn = this.#compiled('/auth/embedded', compileSignIn(given.auth?.embedded));
     const routing = this.#compiled('/routing', compileRouting(given.routing ?? {}));
     const allowedOrigins = this.#origins('/allowedOrigins', given.allowedOrigins ?? []);
-    if (listen === undefined || auth === undefined || routing === undefined || this.#problems.length > 0)
+    if (listen === undefined || auth === undefined || signIn === undefined || routing === undefined || this.#problems.length > 0)
       return failed(this.#problems);
     const server: CompiledServer = {
       estate: this.#estate,
@@ -101,6 +105,7 @@ class Compiler {
       net,
       providers,
       auth: given.auth === undefined ? DEFAULT_AUTH : auth,
+      signIn,
       routing,
       rates: { addressPerSecond: given.rates?.addressPerSecond ?? 0, refusalsPerMinute: given.rates?.refusalsPerMinute ?? 120 },
       concurrentCalls: given.concurrentCalls ?? CALLS_PER_CORE * availableParallelism(),

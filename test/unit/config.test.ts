@@ -9,7 +9,7 @@ import { listTenants, loadTenantConfig } from '../../src/config/load-tenant.ts';
 import { BindingFileSchema } from '../../src/config/binding-schema.ts';
 import { ServerOptionsSchema, TenantOptionsSchema } from '../../src/config/schema.ts';
 import type { CompiledAuth } from '../../src/config/compiled-auth.ts';
-import { authProblems } from '../../src/tenants/auth-problems.ts';
+import { authProblems, signInProblems } from '../../src/tenants/auth-problems.ts';
 import { DEFAULT_LIMITS, LimitsSchema } from '../../src/shared/limits.ts';
 
 function estate(test: Test, files: { [path: string]: string }): string {
@@ -142,6 +142,109 @@ t.test('who may call, and where a request names its tenant', async (t) => {
   t.match(found(introspecting.value?.auth), [{ reason: /needs the secret "s"/, hint: 'leasehold secret set --server s' }]);
   t.match(found(server({ auth: { issuers: [{ issuer: 'http://127.0.0.1:9' }] } }).value?.auth), [{ hint: /privateOrigins/ }]);
   t.match(found(server({ auth: { tokens: false } }).value?.auth), [{ reason: /lets nobody in/ }]);
+});
+
+t.test('how people sign in: presets, issuers, endpoints, and what is refused', async (t) => {
+  const server = (embedded: unknown, more: object = {}) =>
+    loadServerConfig(estate(t, { 'leasehold.json': JSON.stringify({ auth: { embedded }, ...more }) }));
+  const application = { clientId: 'c', clientSecret: { secret: 's' } };
+  const directory = '00000000-0000-4000-8000-0000000000aa';
+  t.strictSame(server(true).value?.signIn, { accounts: true, providers: {} });
+  const full = server({
+    enabled: false,
+    accounts: false,
+    signIn: {
+      google: { preset: 'google', ...application },
+      github: { preset: 'github', ...application, title: 'Hub' },
+      entra: { preset: 'entra', directory, ...application },
+      company: {
+        issuer: 'https://login.acme.example',
+        clientId: 'public',
+        subject: '/ids/employee',
+        allow: { emailDomains: ['acme.example'], claims: { '/org/id': ['7'] } },
+        tenants: ['acme'],
+      },
+      plain: {
+        endpoints: { authorization: 'https://p.example/a', token: 'https://p.example/t', userinfo: 'https://p.example/u' },
+        ...application,
+      },
+    },
+  }).value;
+  t.equal(full?.auth.embedded, false, 'only tenants that say so');
+  t.equal(server({ signIn: {} }).value?.auth.embedded, true);
+  const { google, github, entra, company, plain } = full?.signIn.providers ?? {};
+  t.match(google, {
+    subject: ['sub'],
+    again: 'select_account',
+    openid: { issuer: 'https://accounts.google.com', jwksUri: /^https:/ },
+  });
+  t.match(github, { oauth: { title: 'Hub', issuer: undefined, scopes: [] }, openid: undefined, subject: ['id'] });
+  t.match(entra?.openid, { issuer: `https://login.microsoftonline.com/${directory}/v2.0`, jwksUri: new RegExp(directory) });
+  t.match(entra?.oauth.endpoints?.token, new RegExp(`/${directory}/`));
+  t.match(company, {
+    name: 'company',
+    oauth: { title: 'login.acme.example', clientAuth: 'none', endpoints: undefined, scopes: ['openid', 'profile', 'email'] },
+    openid: { issuer: 'https://login.acme.example', jwksUri: undefined },
+    subject: ['ids', 'employee'],
+    again: 'login',
+    allow: { emailDomains: ['acme.example'], claims: [{ path: ['org', 'id'], values: ['7'] }] },
+  });
+  t.match(plain, {
+    openid: undefined,
+    userinfo: 'https://p.example/u',
+    oauth: { clientAuth: 'client_secret_basic', scopes: [] },
+  });
+  t.ok(Object.isFrozen(google?.oauth) && Object.isFrozen(full?.signIn));
+
+  const issuer = 'https://a.example';
+  const one = (options: object) => ({ signIn: { x: { ...application, ...options } } });
+  const wrong: [unknown, RegExp][] = [
+    [{ accounts: false }, /^\/auth\/embedded\/accounts leaves nobody/],
+    [{ accounts: false, signIn: {} }, /accounts leaves nobody/],
+    [one({}), /^\/auth\/embedded\/signIn\/x names no preset, issuer or endpoints/],
+    [{ signIn: { client: { ...application, issuer } } }, /client needs another name/],
+    [{ signIn: { X: { ...application, issuer } } }, /signIn\/X/],
+    [{ signIn: { 'a:b': { ...application, issuer } } }, /signIn\/a:b/],
+    [one({ preset: 'gogle' }), /preset must be one of google, github, entra/],
+    [one({ preset: 'google', issuer }), /issuer is given by the preset/],
+    [{ signIn: { x: { preset: 'github', clientId: 'c' } } }, /clientSecret is missing/],
+    [one({ preset: 'entra' }), /directory must be the id of one directory/],
+    [one({ preset: 'entra', directory: 'common' }), /directory must be the id of one directory/],
+    [one({ preset: 'entra', directory: '","issuer":"https://evil.example' }), /directory must be the id of one directory/],
+    [one({ issuer, directory }), /directory goes with the preset entra/],
+    [one({ issuer: 'http://a.example' }), /issuer must be an https URL/],
+    [one({ endpoints: { authorization: issuer, token: issuer } }), /endpoints\/userinfo is missing/],
+    [one({ endpoints: { authorization: issuer, token: 'ftp://a', userinfo: issuer } }), /endpoints\/token must be an https URL/],
+    [one({ issuer, scopes: ['email'] }), /scopes must name openid/],
+    [one({ issuer, scopes: ['openid', 'offline_access'] }), /must not name offline_access/],
+    ...['email', 'login', '/user/preferred_username'].map((subject): [unknown, RegExp] => [
+      one({ issuer, subject }),
+      /subject can be changed/,
+    ]),
+    [one({ issuer, allow: {} }), /allow/],
+    [one({ issuer, allow: { emailDomains: ['@acme.example'] } }), /emailDomains/],
+    [one({ issuer, allow: { claims: { hd: [] } } }), /claims\/hd/],
+    [one({ issuer, clientSecret: 'canary' }), /clientSecret/],
+    [one({ issuer, tenants: ['Acme'] }), /tenants\/0/],
+    ['yes', /auth\/embedded/],
+  ];
+  for (const [embedded, reason] of wrong) {
+    const { value, problems } = server(embedded);
+    t.equal(value, undefined, JSON.stringify(embedded));
+    t.match(problems[0]?.reason, reason);
+    t.notMatch(JSON.stringify(problems), /canary/);
+  }
+  t.match(server({ signin: {} }).problems, [
+    { reason: '/auth/embedded/signin is not a known setting', hint: 'did you mean "signIn"?' },
+  ]);
+  t.match(tenant(t, '{"auth": {"embedded": {"signIn": {}}}}').problems, [{ reason: /embedded must be boolean/ }]);
+
+  const loopback = server(one({ issuer: 'http://127.0.0.1:9' })).value;
+  if (loopback === undefined) throw new Error('it is fine');
+  t.match(signInProblems(loopback, { list: () => [] }), [
+    { file: 'leasehold.json', reason: '/auth/embedded/signIn/x is http, so it is not asked', hint: /privateOrigins/ },
+    { reason: '/auth/embedded/signIn/x needs the secret "s", which is not set', hint: 'leasehold secret set --server s' },
+  ]);
 });
 
 t.test('precedence: default < file < LEASEHOLD_* < flag', async (t) => {
