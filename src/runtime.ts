@@ -9,6 +9,8 @@ import { createInboundAuth } from './auth/inbound-auth.ts';
 import { Resources } from './auth/resource.ts';
 import type { CompiledServer, CompiledTenant } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
+import { SIGN_IN_CALLBACK } from './config/sign-in-presets.ts';
+import { Authorization } from './connections/connect/authorization.ts';
 import { ConnectFlows } from './connections/connect/connect-flow.ts';
 import { connectOffer } from './connections/connect/connect-link.ts';
 import { connectionProblems } from './connections/connection-states.ts';
@@ -21,7 +23,9 @@ import { createHosts } from './hosts/create-hosts.ts';
 import { findOsWall } from './hosts/os-wall.ts';
 import { LoginServer } from './login/login-server.ts';
 import { ownTokens } from './login/own-tokens.ts';
+import { Subjects } from './login/subjects.ts';
 import { TenantAccess } from './login/tenant-access.ts';
+import { UpstreamSignIn } from './login/upstream/upstream-sign-in.ts';
 import { Counts } from './metrics/counts.ts';
 import { createMetrics } from './metrics/exposition.ts';
 import { startAdmin } from './server/admin.ts';
@@ -37,7 +41,7 @@ import { createAdmission } from './tenants/admission/admission.ts';
 import { createRefusalRecords } from './tenants/admission/refusal-records.ts';
 import { createUsage } from './tenants/usage.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
-import { authProblems } from './tenants/auth-problems.ts';
+import { authProblems, signInProblems } from './tenants/auth-problems.ts';
 import { claimedTenant } from './tenants/claimed-tenant.ts';
 import { keptProblems } from './tenants/kept-problems.ts';
 import { createDispatch } from './tenants/dispatch.ts';
@@ -73,6 +77,8 @@ export interface Runtime {
 
 /** For one request to an issuer of access tokens: callers wait for it. */
 const ISSUER_MS = 5000;
+/** For one request to a provider while somebody signs in. */
+const SIGN_IN_MS = 10_000;
 /** After the drain: what is stopped then still gets its coded answer before its connection is cut. */
 const LAST_ANSWER_MS = 1000;
 
@@ -164,6 +170,7 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
       ...keptProblems(tenant, vault),
       ...connectionProblems(tenant, vault.secrets),
       ...authProblems(tenant.auth, authFile(tenant), server, vault.secrets),
+      ...(tenant.auth.embedded ? signInProblems(server, vault.secrets) : []),
     ],
   });
   opened.add(() => registry.close());
@@ -223,13 +230,34 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
   const issuers = new GuardedFetch({ privateOrigins, net, timeoutMs: ISSUER_MS });
   opened.add(() => issuers.close());
   const issuerMetadata = new AuthorizationServers(issuers, Date.now);
+  const subjects = new Subjects({ signIn: server.signIn, users: vault.users, login: vault.login, now });
   const access = new TenantAccess({
+    subjects,
     resources: () => new Resources(url, server.routing),
     authOf: (tenant) => registry.get(tenant)?.config.auth ?? server.auth,
     scopesOf: (tenant) => neededScopes(registry.get(tenant)?.toolset),
     memberships: vault.memberships,
   });
+  const upstream = new Authorization({
+    privateOrigins,
+    net,
+    now,
+    timeoutMs: SIGN_IN_MS,
+    redirectUri: () => url + SIGN_IN_CALLBACK,
+  });
+  opened.add(() => upstream.close());
   const login = new LoginServer({
+    subjects,
+    upstream: new UpstreamSignIn({
+      authorization: upstream,
+      providers: server.signIn.providers,
+      secrets,
+      login: vault.login,
+      fetch: (address, request) => issuers.fetch(address, request),
+      metadata: (issuer) => issuerMetadata.of({ issuer, endpoints: undefined }),
+      onFailure: (issuer, reason) => log.warn({ issuer, reason }, 'a provider that people sign in with cannot be asked'),
+      now,
+    }),
     issuer: () => url,
     wanted: () => server.auth.embedded || registry.list().some(({ config }) => config.auth.embedded),
     login: vault.login,

@@ -118,7 +118,7 @@ function details(event: AuditEvent): string {
     case 'login.failed':
     case 'login.signed_out':
     case 'login.denied':
-      return `,"address":${quote(event.address)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
+      return `,"address":${quote(event.address)}${optional('provider', event.provider)}${event.reason === undefined ? '' : `,"reason":${quote(event.reason, REASON)}`}`;
     case 'store.write':
       return `,"scope":${quote(event.scope)},"action":${quote(event.action)},"bytes":${number(event.bytes)}`;
     case 'toolset.changed':

@@ -139,6 +139,8 @@ export type AuditEvent =
   | (AuditSubject & {
       readonly kind: 'login.signed_in' | 'login.failed' | 'login.signed_out' | 'login.denied';
       readonly address: string;
+      /** Name of the one that vouches for the person, or does not; left out: an account of the server. */
+      readonly provider?: string;
       readonly reason?: string;
     })
   | (AuditSubject & {

@@ -3,17 +3,23 @@
 // Invariant: a password comes from a prompt without echo or from stdin and is never printed; recorded first, changed then.
 import { hashPassword, passwordProblem } from '../login/passwords.ts';
 import { NO_TENANT } from '../audit/record.ts';
+import type { SecretRef } from '../config/compiled.ts';
+import { SIGN_IN_CALLBACK } from '../config/sign-in-presets.ts';
 import type { Membership } from '../vault/stores.ts';
 import type { Vault } from '../vault/vault.ts';
 import { auditCommand, type CommandEvent } from './command-audit.ts';
 import { defineCommand, type Io, jsonOption, UsageError, UserError } from './command.ts';
+import { listenUrl } from './local-endpoint.ts';
 import { estateOption, type LocatedEstate, locateEstate, requireTenant } from './locate.ts';
 import { readSecret } from './secret-input.ts';
 import { checkedScopes } from './token-input.ts';
 import { keyMadeNotice, withVault } from './vault-access.ts';
 
-/** What a person can type into a form and read in a record: no spaces, no look-alikes of other scripts. */
+/** What a person can type into a form and read in a record: no spaces, no look-alikes of other scripts. Accounts of the server. */
 const NAME = /^[a-z0-9](?:[a-z0-9._+@-]{0,126}[a-z0-9])?$/;
+
+/** As `login/upstream/who` makes them. */
+const OF_PROVIDER = /^[a-z][a-z0-9_-]{0,31}:[!-&(-~]{1,254}$/;
 
 export const user = defineCommand({
   name: 'user',
@@ -21,10 +27,11 @@ export const user = defineCommand({
   usage: [
     'add <name>',
     'passwd <name>',
-    'remove <name>',
+    'remove <name>|<provider>:<id>',
     'list [<tenant>]',
-    'grant <tenant> <name> [--scopes <list>]',
-    'revoke <tenant> <name>',
+    'grant <tenant> <name>|<provider>:<id> [--scopes <list>]',
+    'revoke <tenant> <name>|<provider>:<id>',
+    'providers',
   ],
   options: {
     scopes: { type: 'string', multiple: true, value: 'list', description: 'a,b: at most these (all of the tenant)' },
@@ -34,7 +41,9 @@ export const user = defineCommand({
   positionals: { min: 1, max: 3 },
   help:
     'For tenants with "auth": { "embedded": true }. The password is asked for, or read from stdin:\n' +
-    '  leasehold user add ada@acme.com < password.txt && leasehold user grant acme ada@acme.com',
+    '  leasehold user add ada@acme.com < password.txt && leasehold user grant acme ada@acme.com\n' +
+    'Somebody who signs in by a provider finds <provider>:<id> on the page that lets them in nowhere yet:\n' +
+    '  leasehold user grant acme google:1234',
   async run({ values, positionals, io }) {
     const [action = '', ...rest] = positionals;
     if (values.scopes !== undefined && action !== 'grant') throw new UsageError('--scopes goes with grant');
@@ -44,16 +53,19 @@ export const user = defineCommand({
       case 'passwd':
         return setPassword(work(), checkedName(only(rest)), action);
       case 'remove':
-        return remove(work(), checkedName(only(rest)));
+        return remove(work(), checkedSubject(only(rest)));
+      case 'providers':
+        if (rest.length > 0) throw new UsageError(`unexpected argument '${rest.join(' ')}'`);
+        return providers(work());
       case 'list':
         return list(work(), rest.length === 0 ? undefined : only(rest));
       case 'grant':
       case 'revoke': {
         const [tenant = '', ...names] = rest;
-        return member(work(), { tenant, name: checkedName(only(names)), scopes: checkedScopes(values.scopes ?? []) }, action);
+        return member(work(), { tenant, name: checkedSubject(only(names)), scopes: checkedScopes(values.scopes ?? []) }, action);
       }
       default:
-        throw new UsageError(`'${action}' is none of add, passwd, remove, list, grant, revoke`);
+        throw new UsageError(`'${action}' is none of add, passwd, remove, list, grant, revoke, providers`);
     }
   },
 });
@@ -75,13 +87,24 @@ function checkedName(given: string): string {
   return given;
 }
 
+function checkedSubject(given: string): string {
+  if (!given.includes(':')) return checkedName(given);
+  if (!OF_PROVIDER.test(given)) throw new UsageError('somebody of a provider is <provider>:<id>, as the page says: google:1234');
+  return given;
+}
+
 function said({ io, json }: Work, done: object, text: string): number {
   if (json) io.stdout.write(`${JSON.stringify(done)}\n`);
   else io.stderr.write(`${text}\n`);
   return 0;
 }
 
-function requireUser(vault: Vault, name: string): void {
+function requireUser({ config }: LocatedEstate, vault: Vault, name: string): void {
+  const [provider = '', id] = name.split(':', 2);
+  if (id !== undefined) {
+    if (Object.hasOwn(config.signIn.providers, provider)) return;
+    throw new UserError(`there is no provider ${provider}; leasehold user providers shows them`);
+  }
   if (vault.users.find(name) === undefined) throw new UserError(`there is no user ${name}; leasehold user list shows them`);
 }
 
@@ -111,8 +134,9 @@ async function setPassword(work: Work, name: string, action: 'add' | 'passwd'): 
 
 function remove(work: Work, name: string): Promise<number> {
   return withVault(work.estate.config, async ({ vault }) => {
-    requireUser(vault, name);
     const memberships = vault.memberships.of(name);
+    // Of a provider that is gone people can still be removed.
+    if (!name.includes(':')) requireUser(work.estate, vault, name);
     await auditCommand(work.estate.config, [
       ...memberships.map(({ tenant, scopes }): CommandEvent => ({ kind: 'member.revoked', tenant, subject: name, scopes })),
       { kind: 'user.removed', tenant: NO_TENANT, subject: name },
@@ -134,7 +158,7 @@ function member(work: Work, { tenant, name, scopes }: Wanted, action: 'grant' | 
   if (action === 'grant') requireTenant(estate, tenant);
   return withVault(estate.config, async ({ vault }) => {
     if (action === 'grant') {
-      requireUser(vault, name);
+      requireUser(estate, vault, name);
       await auditCommand(estate.config, [{ kind: 'member.granted', tenant, subject: name, scopes }]);
       vault.memberships.grant(tenant, name, scopes, Date.now());
       const may = scopes.length === 0 ? `everything in ${tenant}` : `${tenant}: ${scopes.join(' ')}`;
@@ -151,10 +175,7 @@ function member(work: Work, { tenant, name, scopes }: Wanted, action: 'grant' | 
 function list(work: Work, tenant: string | undefined): Promise<number> {
   const { io, json } = work;
   return withVault(work.estate.config, ({ vault }) => {
-    const rows =
-      tenant === undefined
-        ? vault.users.list().map((one) => ({ ...one, tenants: vault.memberships.of(one.name).map(({ tenant: id }) => id) }))
-        : vault.memberships.list(tenant);
+    const rows = tenant === undefined ? people(vault) : vault.memberships.list(tenant);
     if (json) io.stdout.write(`${JSON.stringify(rows)}\n`);
     else if (rows.length === 0) io.stderr.write('there are none\n');
     else
@@ -163,6 +184,41 @@ function list(work: Work, tenant: string | undefined): Promise<number> {
           .map((row) => ('tenants' in row ? `${row.name}  ${row.tenants.join(' ') || 'no tenant'}\n` : memberRow(row)))
           .join(''),
       );
+    return 0;
+  });
+}
+
+/** Those with accounts, and those of providers who are a member of anything. */
+function people({ users, memberships }: Vault) {
+  const accounts = users.list();
+  const others = memberships.subjects().filter((subject) => subject.includes(':'));
+  return [...accounts, ...others.map((name) => ({ name }))].map((one) => ({
+    ...one,
+    tenants: memberships.of(one.name).map(({ tenant }) => tenant),
+  }));
+}
+
+function providers({ io, json, estate: { config } }: Work): Promise<number> {
+  const redirectUri = `${config.publicUrl ?? listenUrl(config)}${SIGN_IN_CALLBACK}`;
+  return withVault(config, ({ vault }) => {
+    const isSet = (ref: SecretRef | undefined) =>
+      ref === undefined || vault.secrets.list(ref.owner).some(({ name }) => name === ref.secret);
+    const rows = Object.values(config.signIn.providers).map(({ name, oauth }) => ({
+      name,
+      title: oauth.title,
+      ...(isSet(oauth.clientSecret) ? {} : { missingSecret: oauth.clientSecret?.secret }),
+    }));
+    if (json) {
+      io.stdout.write(`${JSON.stringify({ redirectUri, accounts: config.signIn.accounts, providers: rows })}\n`);
+      return 0;
+    }
+    io.stdout.write(`redirect URI, to be registered exactly: ${redirectUri}\n`);
+    for (const { name, title, missingSecret } of rows)
+      io.stdout.write(
+        `${name}  ${title}${missingSecret === undefined ? '' : `  ✗ leasehold secret set --server ${missingSecret}`}\n`,
+      );
+    if (rows.length === 0)
+      io.stderr.write('there are none; "auth": { "embedded": { "signIn": … } } in leasehold.json names them\n');
     return 0;
   });
 }

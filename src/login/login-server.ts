@@ -3,57 +3,51 @@
 // Invariant: the package behind it is loaded when it is first needed; addresses come from the public URL, never from a header; no record,
 // no step.
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Interaction, Provider } from 'oidc-provider';
 import type { AuditLog } from '../audit/record.ts';
 import { isTenantId } from '../shared/ids.ts';
-import type { LoginStore, UserStore } from '../vault/stores.ts';
+import type { UserStore } from '../vault/stores.ts';
 import { Consents } from './consents.ts';
-import { LoginEvents, type RequestFacts } from './events.ts';
+import { LoginEvents } from './events.ts';
 import { Passwords } from './passwords.ts';
 import { completeRequest } from './protocol-request.ts';
-import type { ErrorPage, ProviderOptions } from './provider.ts';
+import { type Exchange, RunningProvider, type RunningProviderOptions } from './running-provider.ts';
 import { type Step, stepOf, texts } from './steps.ts';
+import type { Begun, Came, UpstreamSignIn } from './upstream/upstream-sign-in.ts';
 
-export interface LoginServerOptions extends Pick<ProviderOptions, 'access' | 'fetch' | 'onFailure'> {
-  /** Public URL of the server, without a trailing slash; known once it listens. */
-  readonly issuer: () => string;
+export interface LoginServerOptions extends Omit<RunningProviderOptions, 'consents' | 'events'> {
   /** Whether any tenant lets people sign in here. */
   readonly wanted: () => boolean;
-  readonly login: LoginStore;
   readonly users: Pick<UserStore, 'find'>;
+  readonly upstream: Pick<UpstreamSignIn, 'begin' | 'end'>;
   readonly audit: Pick<AuditLog, 'append'>;
-  readonly errorPage: (error: string) => ErrorPage;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
-
-/** One request of a browser, as Node has it, and what the edge found out about it. */
-export interface Exchange extends RequestFacts {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
 }
 
 /** `on`: the browser goes on there. `unknown`: the step is over, or another browser's. */
-export type Stepped = { readonly kind: 'on'; readonly to: string } | { readonly kind: 'refused' | 'busy' | 'unknown' };
+export type Stepped =
+  | { readonly kind: 'on'; readonly to: string }
+  | { readonly kind: 'refused' | 'busy' | 'unknown' }
+  /** The provider cannot be asked. */
+  | { readonly kind: 'unavailable'; readonly provider: string };
+/** What came of the way back from a provider. `retry`: where the person may try again. */
+export type Returned =
+  | { readonly kind: 'on'; readonly to: string }
+  | { readonly kind: 'unknown' | 'other_browser' }
+  | { readonly kind: 'denied' | 'not_allowed' | 'failed'; readonly provider: string; readonly retry: string };
 
 const UNKNOWN: Stepped = { kind: 'unknown' };
-interface Running {
-  readonly provider: Provider;
-  readonly callback: ReturnType<Provider['callback']>;
-  readonly until: number;
-}
 
 export class LoginServer {
   readonly #options: LoginServerOptions;
   readonly #events: LoginEvents;
   readonly #consents: Consents;
   readonly #passwords = new Passwords();
-  #running: Promise<Running> | undefined;
+  readonly #provider: RunningProvider;
 
   constructor(options: LoginServerOptions) {
     this.#options = options;
     this.#events = new LoginEvents(options.audit, options.issuer);
     this.#consents = new Consents(options.login, options.now);
+    this.#provider = new RunningProvider({ ...options, consents: this.#consents, events: this.#events });
   }
 
   get wanted(): boolean {
@@ -62,7 +56,7 @@ export class LoginServer {
 
   /** A request for an endpoint of the protocol. */
   async handle({ request, response, ...facts }: Exchange): Promise<void> {
-    const { callback } = await this.#run();
+    const callback = await this.#provider.callback();
     this.#events.know(request, facts);
     completeRequest(request, { ...this.#options, issuer: this.#options.issuer(), address: facts.address });
     await callback(request, response);
@@ -70,13 +64,13 @@ export class LoginServer {
 
   /** What the person is asked, or undefined where there is no such step in this browser. */
   async look(exchange: Exchange, uid: string): Promise<Step | undefined> {
-    const found = await this.#interaction(exchange, uid);
-    return found === undefined ? undefined : stepOf(found, (await this.#run()).provider, this.#options.access);
+    const found = await this.#provider.interaction(exchange, uid);
+    return found === undefined ? undefined : stepOf(found, { ...this.#options, provider: await this.#provider.get() });
   }
 
   async signIn(exchange: Exchange, uid: string, name: string, password: string): Promise<Stepped> {
-    const found = await this.#interaction(exchange, uid);
-    if (found === undefined || found.prompt.name !== 'login') return UNKNOWN;
+    const found = await this.#provider.interaction(exchange, uid);
+    if (found?.prompt.name !== 'login' || !this.#options.subjects.accounts) return UNKNOWN;
     const user = this.#options.users.find(name);
     const matches = await this.#passwords.matches(password, user?.password);
     if (matches === undefined) return { kind: 'busy' };
@@ -89,19 +83,53 @@ export class LoginServer {
       return { kind: 'refused' };
     }
     await this.#append(exchange, { kind: 'login.signed_in', tenant, ...about, subject: name });
-    return this.#go(exchange, { login: { accountId: name, remember: false } }, false);
+    return { kind: 'on', to: await this.#provider.signedIn(exchange, found, name) };
+  }
+
+  /** Sends the browser to a provider. @param browser digest of its secret */
+  async signInWith(exchange: Exchange, uid: string, name: string, browser: string): Promise<Stepped> {
+    const found = await this.#provider.interaction(exchange, uid);
+    const { access, subjects, upstream } = this.#options;
+    const tenant = access.tenantOf(found?.params['resource']);
+    const ways = tenant === undefined ? [] : subjects.waysInto(tenant).providers;
+    const way = ways.find((one) => one.name === name);
+    if (found?.prompt.name !== 'login' || tenant === undefined || way === undefined) return UNKNOWN;
+    const begun: Begun = { uid, provider: name, tenant, client: texts(found.params).client_id };
+    const again = found.prompt.reasons.some((reason) => reason !== 'no_session');
+    const sent = await upstream.begin(begun, browser, again);
+    if (sent.ok) return { kind: 'on', to: sent.url };
+    await this.#failed(exchange, begun, sent.reason);
+    return { kind: 'unavailable', provider: way.oauth.title };
+  }
+
+  /** @param answer the query that a provider sent the browser back with */
+  async returned(exchange: Exchange, answer: URLSearchParams, browser: string | undefined): Promise<Returned> {
+    const came = await this.#options.upstream.end(answer, browser);
+    if (came.kind !== 'who') return this.#refused(exchange, came);
+    const { begun, who } = came;
+    const { provider, tenant, client } = begun;
+    // The state is of this browser, and was begun at this step in it.
+    const found = await this.#provider.interactionOf(begun.uid);
+    if (found?.prompt.name !== 'login') {
+      await this.#failed(exchange, begun, 'the step is over');
+      return { kind: 'unknown' };
+    }
+    const { address } = exchange;
+    await this.#append(exchange, { kind: 'login.signed_in', tenant, client, address, subject: who.subject, provider });
+    this.#options.subjects.rememberName(who.subject, who.called);
+    return { kind: 'on', to: await this.#provider.signedIn(exchange, found, who.subject) };
   }
 
   async allow(exchange: Exchange, uid: string): Promise<Stepped> {
     const { access } = this.#options;
-    const found = await this.#interaction(exchange, uid);
+    const found = await this.#provider.interaction(exchange, uid);
     const accountId = found?.session?.accountId;
     const tenant = access.tenantOf(found?.params['resource']);
     const member = accountId === undefined || tenant === undefined ? undefined : access.memberOf(tenant, accountId);
     if (found?.prompt.name !== 'consent' || accountId === undefined || tenant === undefined || member === undefined)
       return UNKNOWN;
     const { client_id: client, redirect_uri: redirectUri, resource, scope } = texts(found.params);
-    const { provider } = await this.#run();
+    const provider = await this.#provider.get();
     const known = await provider.Client.find(client);
     if (known === undefined) return UNKNOWN;
     const asked = scope.split(' ');
@@ -115,11 +143,11 @@ export class LoginServer {
     grant.addResourceScope(resource, scopes.join(' '));
     const refused = asked.filter((one) => !scopes.includes(one));
     if (refused.length > 0) grant.rejectResourceScope(resource, refused.join(' '));
-    return this.#go(exchange, { consent: { grantId: await grant.save() } }, true);
+    return this.#on(exchange, { consent: { grantId: await grant.save() } }, true);
   }
 
   async deny(exchange: Exchange, uid: string): Promise<Stepped> {
-    const found = await this.#interaction(exchange, uid);
+    const found = await this.#provider.interaction(exchange, uid);
     if (found === undefined) return UNKNOWN;
     const { client_id: client } = texts(found.params);
     const subject = found.session?.accountId;
@@ -130,21 +158,23 @@ export class LoginServer {
       ...(subject === undefined ? {} : { subject }),
       address: exchange.address,
     });
-    return this.#go(exchange, { error: 'access_denied', error_description: 'the person did not allow it' }, false);
+    return this.#on(exchange, { error: 'access_denied', error_description: 'the person did not allow it' }, false);
   }
 
   /** Signs out, and begins the same request anew. */
   async another(exchange: Exchange, uid: string): Promise<Stepped> {
-    const found = await this.#interaction(exchange, uid);
+    const found = await this.#provider.interaction(exchange, uid);
     if (found === undefined) return UNKNOWN;
     await this.signOut(exchange);
     const query = new URLSearchParams(texts(found.params));
+    // A provider would give the same person again without asking.
+    query.set('prompt', [...new Set(['login', ...(query.get('prompt') ?? '').split(' ')])].join(' ').trim());
     return { kind: 'on', to: `${this.#options.issuer()}/oauth/authorize?${query.toString()}` };
   }
 
   /** Whether somebody was signed in. */
   async signOut(exchange: Exchange): Promise<boolean> {
-    const session = await this.#session(exchange);
+    const session = await this.#provider.session(exchange);
     if (session?.accountId === undefined) return false;
     const { accountId: subject } = session;
     await this.#append(exchange, { kind: 'login.signed_out', subject, address: exchange.address });
@@ -155,54 +185,28 @@ export class LoginServer {
   /** Who is signed in in this browser, where that one is a member of the tenant. */
   async signedIn(request: IncomingMessage, tenant: string): Promise<{ issuer: string; subject: string } | undefined> {
     if (!this.wanted || !isTenantId(tenant)) return undefined;
-    const subject = (await this.#session({ request, response: new ServerResponse(request) }))?.accountId;
+    const subject = (await this.#provider.session({ request, response: new ServerResponse(request) }))?.accountId;
     const { access, issuer } = this.#options;
     return subject === undefined || access.memberOf(tenant, subject) === undefined ? undefined : { issuer: issuer(), subject };
   }
 
-  async #run(): Promise<Running> {
-    const running = await this.#running;
-    if (running !== undefined && this.#options.now() < running.until) return running;
-    const starting = this.#start();
-    this.#running = starting;
-    starting.catch(() => (this.#running = undefined));
-    return starting;
+  async #on(exchange: Exchange, result: Record<string, unknown>, merge: boolean): Promise<Stepped> {
+    return { kind: 'on', to: await this.#provider.go(exchange, result, merge) };
   }
 
-  async #start(): Promise<Running> {
-    const { makeProvider } = await import('./provider.ts');
-    const { issuer, users } = this.#options;
-    const { provider, until } = makeProvider({
-      ...this.#options,
-      issuer: issuer(),
-      interactionUrl: (uid) => `${issuer()}/sign-in/${uid}`,
-      consents: this.#consents,
-      events: this.#events,
-      userExists: (name) => users.find(name) !== undefined,
-    });
-    return { provider, callback: provider.callback(), until };
+  async #refused(exchange: Exchange, came: Exclude<Came, { kind: 'who' }>): Promise<Returned> {
+    await this.#failed(exchange, came.begun, came.reason);
+    if (came.kind === 'unknown' || came.kind === 'used') return { kind: 'unknown' };
+    if (came.kind === 'other_browser') return { kind: 'other_browser' };
+    const { uid, provider } = came.begun;
+    const retry = `${this.#options.issuer()}/sign-in/${uid}`;
+    return { kind: came.kind, retry, provider: this.#options.subjects.providerOf(`${provider}:`)?.oauth.title ?? provider };
   }
 
-  async #interaction({ request, response }: Exchange, uid: string): Promise<Interaction | undefined> {
-    const { provider } = await this.#run();
-    try {
-      const found = await provider.interactionDetails(request, response);
-      return found.uid === uid ? found : undefined;
-    } catch (error) {
-      if (error instanceof Error && error.name === 'SessionNotFound') return undefined;
-      throw error;
-    }
-  }
-
-  async #session({ request, response }: Pick<Exchange, 'request' | 'response'>) {
-    const { provider } = await this.#run();
-    return provider.Session.get(provider.createContext(request, response));
-  }
-
-  async #go({ request, response }: Exchange, result: Record<string, unknown>, merge: boolean): Promise<Stepped> {
-    const { provider } = await this.#run();
-    const to = await provider.interactionResult(request, response, result, { mergeWithLastSubmission: merge });
-    return { kind: 'on', to };
+  #failed(exchange: Exchange, begun: Begun | undefined, reason: string): Promise<void> {
+    const { tenant, client, provider } = begun ?? {};
+    const about = { ...(client === undefined ? {} : { client }), ...(provider === undefined ? {} : { provider }) };
+    return this.#append(exchange, { kind: 'login.failed', tenant, ...about, address: exchange.address, reason });
   }
 
   #append({ request, address, correlation }: Exchange, event: Parameters<LoginEvents['append']>[1]): Promise<void> {

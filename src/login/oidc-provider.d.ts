@@ -36,12 +36,19 @@ declare module 'oidc-provider' {
     readonly uid: string;
     readonly prompt: {
       readonly name: string;
+      /** Why: `no_session`, `login_prompt`, `max_age` … */
+      readonly reasons: readonly string[];
       readonly details: { readonly missingOIDCScope?: readonly string[] };
     };
     readonly params: { readonly [name: string]: unknown };
-    readonly session?: { readonly accountId: string };
+    session?: { readonly accountId: string } | undefined;
     readonly grantId?: string;
     readonly returnTo: string;
+    /** Epoch seconds. */
+    readonly exp: number;
+    result?: Readonly<Record<string, unknown>>;
+    /** @param ttl seconds */
+    save(ttl: number): Promise<unknown>;
   }
   export interface OidcContext {
     readonly req: IncomingMessage;
@@ -86,6 +93,7 @@ declare module 'oidc-provider' {
     ): Promise<string>;
     cookieName(type: 'session' | 'interaction' | 'resume'): string;
     readonly Client: Model<ClientModel>;
+    readonly Interaction: Model<Interaction>;
     readonly Grant: Model<GrantModel> & (new (of: { accountId: string; clientId: string }) => GrantModel);
     readonly Session: Model<SessionModel> & { get(ctx: object): Promise<SessionModel> };
     readonly AccessToken: Model<StoredModel>;

@@ -3,7 +3,14 @@
 // Invariant: what a client says of itself is told apart from what is known of it; scopes shown are those that would be given.
 import type { ClientModel, Interaction, Provider } from 'oidc-provider';
 import { isLocal } from './consents.ts';
+import type { ShownAccount, Subjects } from './subjects.ts';
 import { ENDPOINT_SCOPE, type TenantAccess } from './tenant-access.ts';
+
+interface Knowing {
+  readonly provider: Provider;
+  readonly access: TenantAccess;
+  readonly subjects: Subjects;
+}
 
 export interface ShownClient {
   readonly name: string | undefined;
@@ -16,24 +23,27 @@ export interface ShownClient {
 }
 /** Where a person is. */
 export type Step = { readonly client: ShownClient; readonly tenant: string } & (
-  | { readonly kind: 'sign_in' }
-  | { readonly kind: 'consent'; readonly account: string; readonly scopes: readonly string[] }
-  | { readonly kind: 'not_member'; readonly account: string }
+  | { readonly kind: 'sign_in'; readonly ways: ReturnType<Subjects['waysInto']> }
+  | { readonly kind: 'consent'; readonly account: ShownAccount; readonly scopes: readonly string[] }
+  | { readonly kind: 'not_member'; readonly account: ShownAccount }
 );
+export type SignInStep = Extract<Step, { kind: 'sign_in' }>;
+
 /** Asked for by the protocol, not by a person. */
 const HIDDEN: ReadonlySet<string> = new Set([ENDPOINT_SCOPE, 'offline_access']);
 
 /** Undefined where there is nothing to ask any more. */
-export async function stepOf(found: Interaction, provider: Provider, access: TenantAccess): Promise<Step | undefined> {
+export async function stepOf(found: Interaction, { provider, access, subjects }: Knowing): Promise<Step | undefined> {
   const { client_id: clientId, redirect_uri: redirectUri, scope } = texts(found.params);
   const tenant = access.tenantOf(found.params['resource']);
   const client = await provider.Client.find(clientId);
   if (client === undefined || tenant === undefined) return undefined;
   const step = { client: shown(client, redirectUri), tenant };
-  if (found.prompt.name === 'login') return { ...step, kind: 'sign_in' };
-  const account = found.session?.accountId;
-  if (found.prompt.name !== 'consent' || account === undefined) return undefined;
-  const member = access.memberOf(tenant, account);
+  if (found.prompt.name === 'login') return { ...step, kind: 'sign_in', ways: subjects.waysInto(tenant) };
+  const subject = found.session?.accountId;
+  if (found.prompt.name !== 'consent' || subject === undefined) return undefined;
+  const member = access.memberOf(tenant, subject);
+  const account = subjects.shown(subject);
   if (member === undefined) return { ...step, kind: 'not_member', account };
   const scopes = access.allowed(member, scope.split(' ')).filter((one) => !HIDDEN.has(one));
   return { ...step, kind: 'consent', account, scopes };

@@ -6,6 +6,7 @@ import { canonicalCase, type Resources } from '../auth/resource.ts';
 import { withImplied } from '../auth/scopes.ts';
 import type { CompiledAuth } from '../config/compiled-auth.ts';
 import type { Membership, MembershipStore } from '../vault/stores.ts';
+import type { Subjects } from './subjects.ts';
 
 /** Stands for the endpoint itself, so that a token without any other scope can be asked for and given. */
 export const ENDPOINT_SCOPE = 'mcp';
@@ -17,6 +18,7 @@ export interface TenantAccessOptions {
   /** That its tools, prompts and resources name. */
   readonly scopesOf: (tenant: string) => readonly string[];
   readonly memberships: Pick<MembershipStore, 'find'>;
+  readonly subjects: Pick<Subjects, 'counts'>;
 }
 
 export class TenantAccess {
@@ -47,7 +49,8 @@ export class TenantAccess {
   }
 
   memberOf(tenant: string, subject: string): Membership | undefined {
-    return this.#options.memberships.find(tenant, subject);
+    const { memberships, subjects } = this.#options;
+    return subjects.counts(subject, tenant) ? memberships.find(tenant, subject) : undefined;
   }
 
   /** Those of the asked ones that the member may have, in their order. */

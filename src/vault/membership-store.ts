@@ -23,6 +23,7 @@ export class SqliteMembershipStore implements MembershipStore {
   readonly #revoke: StatementSync;
   readonly #of: StatementSync;
   readonly #list: StatementSync;
+  readonly #subjects: StatementSync;
 
   constructor(db: DatabaseSync, changes: ForeignChanges) {
     const row = 'SELECT tenant, subject, scopes, since FROM memberships WHERE';
@@ -33,6 +34,7 @@ export class SqliteMembershipStore implements MembershipStore {
     this.#revoke = db.prepare('DELETE FROM memberships WHERE tenant = ? AND subject = ?');
     this.#of = db.prepare(`${row} subject = ? ORDER BY tenant`);
     this.#list = db.prepare(`${row} tenant = ? ORDER BY subject`);
+    this.#subjects = db.prepare('SELECT DISTINCT subject FROM memberships ORDER BY subject');
     this.#changes = changes;
     changes.onChange(() => this.forget());
   }
@@ -67,6 +69,10 @@ export class SqliteMembershipStore implements MembershipStore {
 
   list(tenant: string): Membership[] {
     return (this.#list.all(tenant) as unknown as Row[]).map(membershipOf);
+  }
+
+  subjects(): string[] {
+    return (this.#subjects.all() as { subject: string }[]).map(({ subject }) => subject);
   }
 
   forget(): void {

@@ -248,6 +248,8 @@ export interface MembershipStore {
   revoke(tenant: string, subject: string): boolean;
   of(subject: string): Membership[];
   list(tenant: string): Membership[];
+  /** All that are a member of anything, sorted. */
+  subjects(): string[];
 }
 
 /** What the authorization server keeps: sessions, codes, refresh tokens, clients, keys. Sealed as a whole, found by a hidden name. */

@@ -22,7 +22,11 @@ export interface ForeignIssuer {
   sign(aud: unknown, claims?: Record<string, unknown>, header?: Record<string, unknown>, key?: CryptoKey): Promise<string>;
   /** From its own token endpoint, by client credentials. `opaque` where the resource says so (`?opaque`). */
   grant(resource: string, scope?: string): Promise<string>;
+  /** From now on people sign in here for the client `SIGN_IN_CLIENT`, with any name and password. */
+  openTo(redirectUri: string): void;
 }
+
+export const SIGN_IN_CLIENT = 'leasehold-sign-in';
 
 export async function startForeignIssuer(t: Test): Promise<ForeignIssuer> {
   const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
@@ -34,42 +38,56 @@ export async function startForeignIssuer(t: Test): Promise<ForeignIssuer> {
     await once(http, 'close');
   });
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-  const provider = new Provider(origin, {
-    jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: 'k1', use: 'sig', alg: 'RS256' }] },
-    clients: [
-      {
-        client_id: 'machine',
-        client_secret: INTROSPECTION_SECRET,
-        redirect_uris: [],
-        response_types: [],
-        grant_types: ['client_credentials'],
-      },
-      {
-        client_id: 'leasehold',
-        client_secret: INTROSPECTION_SECRET,
-        redirect_uris: [],
-        response_types: [],
-        grant_types: ['client_credentials'],
-      },
-    ],
-    scopes: ['read', 'write'],
-    features: {
-      clientCredentials: { enabled: true },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
-      resourceIndicators: {
-        enabled: true,
-        getResourceServerInfo: (_: unknown, resource: string) => ({
-          scope: 'read write',
-          audience: resource.replace(/\?opaque$/, ''),
-          accessTokenFormat: resource.endsWith('?opaque') ? 'opaque' : 'jwt',
+  const jwks = { keys: [{ ...(await exportJWK(privateKey)), kid: 'k1', use: 'sig', alg: 'RS256' }] };
+  const make = (...people: object[]) =>
+    new Provider(origin, {
+      jwks,
+      clients: [
+        ...people,
+        {
+          client_id: 'machine',
+          client_secret: INTROSPECTION_SECRET,
+          redirect_uris: [],
+          response_types: [],
+          grant_types: ['client_credentials'],
+        },
+        {
+          client_id: 'leasehold',
+          client_secret: INTROSPECTION_SECRET,
+          redirect_uris: [],
+          response_types: [],
+          grant_types: ['client_credentials'],
+        },
+      ],
+      scopes: ['openid', 'profile', 'email', 'read', 'write'],
+      // As OpenID Connect has it: what is not asked for otherwise is told by user info, not in the ID token.
+      claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'] },
+      findAccount: (_: unknown, accountId: string) => ({
+        accountId,
+        claims: () => ({
+          sub: accountId,
+          name: `${accountId} Lovelace`,
+          email: `${accountId}@acme.example`,
+          email_verified: true,
         }),
+      }),
+      features: {
+        clientCredentials: { enabled: true },
+        introspection: { enabled: true },
+        revocation: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          getResourceServerInfo: (_: unknown, resource: string) => ({
+            scope: 'read write',
+            audience: resource.replace(/\?opaque$/, ''),
+            accessTokenFormat: resource.endsWith('?opaque') ? 'opaque' : 'jwt',
+          }),
+        },
       },
-    },
-    cookies: { keys: ['test'] },
-    ttl: { ClientCredentials: 3600 },
-  });
-  const callback = provider.callback();
+      cookies: { keys: ['test'] },
+      ttl: { ClientCredentials: 3600, AccessToken: 600, Grant: 600, Session: 600, Interaction: 600, IdToken: 600 },
+    });
+  let callback = make().callback();
   const issuer: ForeignIssuer = {
     origin,
     asked: [],
@@ -93,6 +111,10 @@ export async function startForeignIssuer(t: Test): Promise<ForeignIssuer> {
       const { access_token: token } = (await response.json()) as { access_token: string };
       if (token === undefined) throw new Error('the authorization server gave no token');
       return token;
+    },
+    openTo(redirectUri) {
+      const client = { client_id: SIGN_IN_CLIENT, client_secret: INTROSPECTION_SECRET, redirect_uris: [redirectUri] };
+      callback = make(client).callback();
     },
   };
   http.on('request', (request, response) => {

@@ -4,8 +4,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
+import { Resources } from '../../src/auth/resource.ts';
+import { DEFAULT_AUTH } from '../../src/config/compile-auth.ts';
+import type { CompiledSignIn, CompiledSignInProvider } from '../../src/config/compiled-auth.ts';
 import { hashPassword, Passwords } from '../../src/login/passwords.ts';
 import { publicKeys, ROTATE_MS, signingKeys } from '../../src/login/signing-keys.ts';
+import { Subjects } from '../../src/login/subjects.ts';
+import { TenantAccess } from '../../src/login/tenant-access.ts';
 import { databasePath } from '../../src/vault/database.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { cli, leasehold } from '../helpers/cli.ts';
@@ -25,7 +30,10 @@ const entry = (value: Record<string, unknown>, expiresAt = Date.now() + 60_000) 
 
 t.test('leasehold user: passwords from stdin, memberships, a record of each, nothing shown', async (t) => {
   const estate = t.testdir({
-    'leasehold.json': '{}',
+    'leasehold.json': JSON.stringify({
+      publicUrl: 'https://mcp.example',
+      auth: { embedded: { signIn: { hub: { preset: 'github', clientId: 'c', clientSecret: { secret: 'hub-secret' } } } } },
+    }),
     tenants: { acme: { 'tenant.json': '{}' }, globex: { 'tenant.json': '{}' } },
   });
   const env = { HOME: estate, XDG_DATA_HOME: estate, XDG_STATE_HOME: estate, XDG_RUNTIME_DIR: estate };
@@ -57,7 +65,17 @@ t.test('leasehold user: passwords from stdin, memberships, a record of each, not
   t.match(vault.memberships.find('acme', 'ada@acme.com'), { scopes: ['read', 'write'] });
   t.match(await user(['revoke', 'acme', 'ada@acme.com']), { code: 0 });
   t.match(await user(['revoke', 'acme', 'ada@acme.com']), { code: 1, stderr: /no member/ });
+  t.match(await user(['providers']), {
+    stdout:
+      'redirect URI, to be registered exactly: https://mcp.example/sign-in/callback\nhub  GitHub  ✗ leasehold secret set --server hub-secret\n',
+  });
+  t.match(await user(['grant', 'acme', 'hub:42']), { code: 0, stderr: /hub:42 may use everything in acme/ });
+  t.match(await user(['grant', 'acme', 'nowhere:42']), { code: 1, stderr: /there is no provider nowhere/ });
+  t.match(await user(['grant', 'acme', "hub:4'2"]), { code: 2, stderr: /somebody of a provider is/ });
+  t.match(await user(['add', 'hub:42']), { code: 2, stderr: /a name is/ });
+  t.match(await user(['list']), { stdout: 'ada@acme.com  globex\nhub:42  acme\n' });
   t.match(await user(['remove', 'ada@acme.com']), { code: 0 });
+  t.match(await user(['remove', 'hub:42']), { code: 0 });
   t.match(await user(['list']), { stdout: '', stderr: /there are none/ });
   t.match(await user(['list', 'globex']), { stdout: '' }, 'a removed user leaves no membership');
 
@@ -71,11 +89,55 @@ t.test('leasehold user: passwords from stdin, memberships, a record of each, not
       .map((line) => (JSON.parse(line) as { event: { kind: string } }).event.kind),
   );
   t.strictSame(kinds, [
+    ['member.granted', 'member.revoked', 'member.granted', 'member.revoked'],
     ['member.granted', 'member.revoked'],
-    ['member.granted', 'member.revoked'],
-    ['user.added', 'user.removed'],
+    ['user.added', 'user.removed', 'user.removed'],
   ]);
   t.notMatch(recorded.join(''), /canary|scrypt/);
+});
+
+t.test('whoever signs in in a way that the operator has taken back counts no more, whatever was granted', async (t) => {
+  const { users, memberships, login } = vaultIn(t, t.testdir());
+  users.add('ada', 'hash', 1);
+  memberships.grant('acme', 'ada', [], 1);
+  memberships.grant('acme', 'hub:42', [], 1);
+  const hub = { tenants: ['acme'], oauth: { title: 'Hub' } } as unknown as CompiledSignInProvider;
+  const with_ = (signIn: CompiledSignIn) => {
+    const subjects = new Subjects({ signIn, users, login, now: Date.now });
+    const access = new TenantAccess({
+      subjects,
+      memberships,
+      resources: () => new Resources('https://mcp.example', { path: true, host: undefined, header: undefined, claim: false }),
+      authOf: () => ({ ...DEFAULT_AUTH, embedded: true }),
+      scopesOf: () => [],
+    });
+    const of = (subject: string) => [subjects.exists(subject), access.memberOf('acme', subject) !== undefined];
+    return { subjects, of };
+  };
+  const both = with_({ accounts: true, providers: { hub } });
+  t.strictSame(
+    [both.of('ada'), both.of('hub:42')],
+    [
+      [true, true],
+      [true, true],
+    ],
+  );
+  t.equal(both.subjects.counts('hub:42', 'globex'), false, 'of another tenant only');
+  t.strictSame(both.of('__proto__:42'), [false, false]);
+  const { of } = with_({ accounts: false, providers: {} });
+  t.strictSame(
+    [of('ada'), of('hub:42')],
+    [
+      [false, false],
+      [false, false],
+    ],
+  );
+
+  both.subjects.rememberName('hub:42', 'Ada <b>');
+  t.strictSame(both.subjects.shown('hub:42'), { subject: 'hub:42', called: 'Ada <b>', provider: 'Hub' });
+  users.remove('hub:42');
+  t.match(both.subjects.shown('hub:42'), { called: undefined }, 'removed with the rest');
+  t.strictSame(both.of('hub:42'), [true, false]);
 });
 
 t.test(

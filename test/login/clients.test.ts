@@ -6,12 +6,17 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import t from 'tap';
 import { newVisitor, noBrowser, startBrowser } from '../helpers/browser.ts';
-import { ClientMemory, PASSWORD, scene, signIn, visit } from './login-scene.ts';
+import { SERVER_OWNER } from '../../src/shared/ids.ts';
+import { INTROSPECTION_SECRET, startForeignIssuer } from '../auth/foreign-issuer.ts';
+import { ClientMemory, PASSWORD, scene, signIn, signInAt, visit } from './login-scene.ts';
 
 t.setTimeout(240_000);
 
 t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser }, async (t) => {
-  const served = await scene(t);
+  const upstream = await startForeignIssuer(t);
+  const served = await scene(t, signInAt(upstream));
+  upstream.openTo(`${served.runtime.url}/sign-in/callback`);
+  served.vault.secrets.set(SERVER_OWNER, 'sign-in', INTROSPECTION_SECRET, Date.now());
   const browser = await startBrowser(t);
   const url = new URL(served.endpoint('acme'));
 
@@ -91,6 +96,39 @@ t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser },
     t.equal((await served.call('acme', 'write', {}, { token })).status, 403);
     served.vault.memberships.revoke('acme', 'ada');
     t.equal((await served.call('acme', 'whoami', {}, { token })).status, 401);
+  });
+
+  await t.test('by a provider, as somebody new to the server', async (t) => {
+    const memory = new ClientMemory('Upstream Client');
+    const first = new LegacyTransport(url, { authProvider: memory });
+    const client = new LegacyClient({ name: 'upstream', version: '1' });
+    await t.rejects(client.connect(first as Parameters<LegacyClient['connect']>[0]), /Unauthorized/);
+    const context = await newVisitor(browser);
+    t.teardown(() => context.close());
+    const { page, answered } = await visit(context, memory.opened ?? '');
+    await page.getByRole('button', { name: 'Continue with The Company' }).click();
+    await page.waitForURL((at) => at.origin === upstream.origin);
+    await page.fill('[name=login]', 'grace');
+    await page.fill('[name=password]', 'x');
+    await page.click('button[type=submit]');
+    await page.waitForLoadState();
+    await page.click('button[type=submit]');
+    await page.getByRole('heading', { name: /cannot use acme/ }).waitFor();
+    const told = (await page.textContent('main')) ?? '';
+    t.match(told, 'leasehold user grant acme company:grace');
+    t.notMatch(told, /eyJ|canary/);
+    served.vault.memberships.grant('acme', 'company:grace', ['issues:read'], Date.now());
+    await page.reload();
+    await page.getByRole('heading', { name: 'Allow Upstream Client?' }).waitFor();
+    t.match(await page.textContent('main'), /company:grace \(The Company\)/);
+    await page.getByRole('button', { name: 'Allow' }).click();
+    await first.finishAuth((await answered).searchParams.get('code') ?? '');
+    await client.connect(new LegacyTransport(url, { authProvider: memory }) as Parameters<LegacyClient['connect']>[0]);
+    t.teardown(() => client.close());
+    t.match(await client.callTool({ name: 'whoami', arguments: {} }), {
+      content: [{ text: 'acme company:grace issues:read+mcp' }],
+    });
+    t.equal(await auth(memory, { serverUrl: url }), 'AUTHORIZED', 'refreshed');
   });
 
   const records = [...(await served.audit('acme')), ...(await served.audit('_server'))];

@@ -6,6 +6,7 @@ import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } fr
 import type { BrowserContext, Page } from 'playwright-core';
 import type { Test } from 'tap';
 import { hashPassword } from '../../src/login/passwords.ts';
+import { type ForeignIssuer, SIGN_IN_CLIENT } from '../auth/foreign-issuer.ts';
 import { toolset } from '../helpers/estate.ts';
 import { serve, type ServedEstate } from '../helpers/runtime.ts';
 
@@ -42,6 +43,12 @@ export async function scene(t: Test, server: Record<string, unknown> = {}): Prom
   served.vault.memberships.grant('acme', 'ada', [], now);
   served.vault.memberships.grant('globex', 'eve', [], now);
   return served;
+}
+
+/** leasehold.json of a server at which people of a foreign issuer sign in, beside those with accounts. */
+export function signInAt({ origin }: ForeignIssuer, more: Record<string, unknown> = {}): Record<string, unknown> {
+  const company = { title: 'The Company', issuer: origin, clientId: SIGN_IN_CLIENT, clientSecret: { secret: 'sign-in' } };
+  return { auth: { embedded: { signIn: { company, ...more } } }, egress: { privateOrigins: [origin] } };
 }
 
 /** What an MCP client keeps, in memory; the address to open is left for the person. */
@@ -108,12 +115,25 @@ export async function signIn(page: Page, name = 'ada', password = PASSWORD): Pro
 /** A browser without a face: cookies by path and redirects of one server, for what needs no rendering. */
 export class Person {
   readonly #cookies = new Map<string, { readonly value: string; readonly path: string }>();
+  /** Addresses that are not opened but told, as the client's is. */
+  readonly stops: readonly string[];
+  /** As a proxy says it. */
+  address: string | undefined;
+
+  constructor(...stops: readonly string[]) {
+    this.stops = [REDIRECT, ...stops];
+  }
 
   async fetch(url: string, init: RequestInit = {}): Promise<Response> {
     const { pathname } = new URL(url);
     const sent = [...this.#cookies].filter(([, { path }]) => pathname.startsWith(path));
     const cookie = sent.map(([name, { value }]) => `${name}=${value}`).join('; ');
-    const response = await fetch(url, { ...init, redirect: 'manual', headers: { ...(init.headers as object), cookie } });
+    const headers = {
+      ...(init.headers as object),
+      cookie,
+      ...(this.address === undefined ? {} : { 'x-forwarded-for': this.address }),
+    };
+    const response = await fetch(url, { ...init, redirect: 'manual', headers });
     for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       this.#cookies.set(name, { value, path: /path=([^;]+)/i.exec(line)?.[1] ?? '/' });
@@ -123,7 +143,7 @@ export class Person {
 
   /** Follows redirects and "going on" to the next page that asks something, or to the client. */
   async open(url: string): Promise<{ readonly url: string; readonly status: number; readonly text: string }> {
-    if (url.startsWith(REDIRECT)) return { url, status: 0, text: '' };
+    if (this.stops.some((stop) => url.startsWith(stop))) return { url, status: 0, text: '' };
     const response = await this.fetch(url);
     const to = response.headers.get('location');
     if (to !== null) return this.open(new URL(to, url).href);

@@ -2,11 +2,15 @@
 // Not responsible for stock clients (`clients`).
 import { request as httpRequest } from 'node:http';
 import { once } from 'node:events';
-import { decodeJwt } from 'jose';
+import type { ServerResponse } from 'node:http';
+import { decodeJwt, generateKeyPair } from 'jose';
 import t, { type Test } from 'tap';
 import type { OAuth2Connection } from '../../src/config/compiled.ts';
 import { connectOffer } from '../../src/connections/connect/connect-link.ts';
-import { Person, REDIRECT, scene, WireClient } from './login-scene.ts';
+import { SERVER_OWNER } from '../../src/shared/ids.ts';
+import { INTROSPECTION_SECRET, SIGN_IN_CLIENT, startForeignIssuer } from '../auth/foreign-issuer.ts';
+import { Person, REDIRECT, scene, signInAt, WireClient } from './login-scene.ts';
+import { CANARY, ID_TOKENS, idToken, RULES, USER_INFOS, WAYS_BACK } from './upstream-answers.ts';
 
 async function connected(t: Test, server?: Record<string, unknown>, registered = true) {
   const served = await scene(t, server);
@@ -17,6 +21,13 @@ async function connected(t: Test, server?: Record<string, unknown>, registered =
 t.setTimeout(240_000);
 
 const kindsOf = (records: { kind: string }[]) => records.map(({ kind }) => kind);
+
+/** A number is a status without a body; a text is no JSON. */
+function answer(response: ServerResponse, body: unknown): void {
+  if (typeof body === 'number') response.writeHead(body, { location: '/elsewhere' }).end();
+  else
+    response.writeHead(200, { 'content-type': 'application/json' }).end(typeof body === 'string' ? body : JSON.stringify(body));
+}
 
 /** Errors of flows that are not known come behind a `#`. */
 function answerAt(url: string): URLSearchParams {
@@ -170,6 +181,204 @@ t.test('pages: no step of another browser, no form of another site, no member by
   const out = await person.open(`${served.runtime.url}/sign-out`);
   t.match(await person.submit(out, {}), { text: /You are signed out/ });
   t.match((await person.open(client.url(globex))).text, /name="password"/);
+});
+
+t.test('by a provider: whatever is not proved signs nobody in, and is told exactly to the operator alone', async (t) => {
+  const upstream = await startForeignIssuer(t);
+  const { origin } = upstream;
+  const application = { clientId: SIGN_IN_CLIENT, clientSecret: { secret: 'sign-in' } };
+  const plain = (name: string) => ({
+    ...application,
+    title: name,
+    endpoints: { authorization: `${origin}/authorize`, token: `${origin}/${name}/token`, userinfo: `${origin}/${name}/user` },
+    subject: 'id',
+  });
+  const { auth } = signInAt(upstream, {
+    strict: { ...application, issuer: origin, allow: { emailDomains: ['acme.example'], claims: { hd: ['acme.example'] } } },
+    hub: plain('hub'),
+    slow: plain('slow'),
+    down: { ...application, issuer: 'http://127.0.0.1:1' },
+    elsewhere: { ...plain('elsewhere'), tenants: ['globex'] },
+  });
+  const { served, client, acme, globex } = await connected(t, {
+    auth: { embedded: { ...(auth as { embedded: object }).embedded, accounts: false } },
+    egress: { privateOrigins: [origin, 'http://127.0.0.1:1'] },
+    trustedProxies: ['127.0.0.1'],
+  });
+  served.vault.secrets.set(SERVER_OWNER, 'sign-in', INTROSPECTION_SECRET, Date.now());
+  const { privateKey: strangerKey } = await generateKeyPair('RS256', { extractable: true });
+
+  let tokens: unknown;
+  let info: unknown;
+  let asked = new URLSearchParams();
+  const held: (() => void)[] = [];
+  t.teardown(() => held.forEach((end) => end()));
+  upstream.spoil = ({ url = '' }, response) => {
+    if (url === '/slow/token') held.push(() => response.destroy());
+    else if (url.endsWith('/token')) answer(response, tokens);
+    else if (url.endsWith('/user') || url === '/me') answer(response, info);
+    else return false;
+    return true;
+  };
+
+  /** A person at the sign-in page. */
+  async function at(resource = acme, more = {}): Promise<{ person: Person; page: { url: string; text: string } }> {
+    const person = new Person(`${origin}/`);
+    person.address = `192.0.2.${(people += 1)}`;
+    return { person, page: await person.open(client.url(resource, more)) };
+  }
+  let people = 0;
+  /** The query of a good way back, before anything is changed. */
+  async function sent({ person, page }: Awaited<ReturnType<typeof at>>, provider: string): Promise<URLSearchParams> {
+    const { url } = await person.submit(page, { do: 'sign-in-with', provider });
+    asked = new URL(url).searchParams;
+    return new URLSearchParams({ code: 'c', state: asked.get('state') ?? '', iss: origin });
+  }
+  const back = (person: Person, query: URLSearchParams) =>
+    person.open(`${served.runtime.url}/sign-in/callback?${query.toString()}`);
+  const good = async () => ({
+    access_token: CANARY,
+    token_type: 'Bearer',
+    id_token: await idToken(upstream, asked.get('nonce') ?? ''),
+  });
+  const failures = async () => (await served.audit('acme')).filter(({ kind }: { kind: string }) => kind === 'login.failed');
+
+  const slowly = at().then(async (who) => back(who.person, await sent(who, 'slow')));
+  await t.test('the page', async (t) => {
+    const { person, page } = await at();
+    t.match(page.text, /Continue with The Company/);
+    t.notMatch(page.text, /name="password"|Continue with elsewhere/, 'no accounts, and no provider of another tenant');
+    t.match((await at(globex)).page.text, /Continue with elsewhere/);
+    for (const provider of ['elsewhere', 'nobody', '__proto__', ''])
+      t.equal((await person.submit(page, { do: 'sign-in-with', provider })).status, 404, provider);
+    t.equal((await person.submit(page, { do: 'sign-in', name: 'ada', password: 'canary-correct-horse' })).status, 404);
+    t.match(await person.submit(page, { do: 'sign-in-with', provider: 'down' }), { status: 502, text: /cannot be used/ });
+    await sent({ person, page }, 'company');
+    t.match(Object.fromEntries(asked), {
+      client_id: SIGN_IN_CLIENT,
+      redirect_uri: `${served.runtime.url}/sign-in/callback`,
+      response_type: 'code',
+      scope: 'openid profile email',
+      code_challenge_method: 'S256',
+      code_challenge: /^[\w-]{43}$/,
+      state: /^[\w-]{43}$/,
+      nonce: /^[\w-]{43}$/,
+    });
+    t.notOk(asked.has('prompt'));
+    const again = await at(acme, { prompt: 'login' });
+    await sent(again, 'company');
+    t.equal(asked.get('prompt'), 'login', 'who must sign in again, must at the provider, too');
+  });
+
+  /** Sends the browser there and back, and expects a page that helps, an exact record, and nobody signed in. */
+  async function refused(t: Test, why: string, provider: string, spoil: (query: URLSearchParams) => unknown, reason: RegExp) {
+    if (people % 25 === 0 || crowd === undefined) crowd = await at();
+    else people += 1;
+    const query = await sent(crowd, provider);
+    tokens = await good();
+    await spoil(query);
+    const page = await back(crowd.person, query);
+    t.ok([200, 403, 502].includes(page.status), `${why}: ${page.status}`);
+    t.match(page.text, /Try again/, why);
+    t.notMatch(page.text, /canary|<b>|eyJ/, why);
+    t.match((await crowd.person.open(crowd.page.url)).text, /Continue with/, `${why}: nobody is signed in`);
+    t.match((await failures()).at(-1), { provider, reason, client: client.id, address: crowd.person.address }, why);
+  }
+  let crowd: Awaited<ReturnType<typeof at>> | undefined;
+
+  await t.test('ID tokens', async (t) => {
+    for (const [why, make, reason] of ID_TOKENS)
+      await refused(
+        t,
+        why,
+        'company',
+        async () =>
+          (tokens = {
+            access_token: CANARY,
+            token_type: 'Bearer',
+            id_token: await make({ issuer: upstream, nonce: asked.get('nonce') ?? '', strangerKey }),
+          }),
+        reason,
+      );
+  });
+  await t.test('token endpoints', async (t) => {
+    for (const [why, body, reason] of [
+      ['no tokens', {}, /it failed \(|no tokens/],
+      ['an error', { error: 'invalid_grant', error_description: CANARY }, /token request: invalid_grant/],
+      ['a server error', 500, /token request: HTTP 500/],
+      ['a redirect', 302, /token request: HTTP 302/],
+      ['no JSON', CANARY, /no JSON|not a JSON object/],
+      ['giant', { access_token: 'x'.repeat(300_000), token_type: 'Bearer' }, /too large/],
+    ] as const)
+      await refused(t, why, 'company', () => (tokens = body), reason);
+  });
+  await t.test('user info', async (t) => {
+    for (const [why, body, reason] of USER_INFOS) await refused(t, why, 'hub', () => (info = body), reason);
+    for (const [why, body, reason] of RULES) await refused(t, why, 'strict', () => (info = body), reason);
+  });
+  await t.test('ways back', async (t) => {
+    for (const [why, change, reason] of WAYS_BACK) await refused(t, why, 'company', change, reason);
+  });
+
+  await t.test('a state is of one browser, and used once', async (t) => {
+    const [ada, eve] = [await at(), await at()];
+    const query = await sent(ada, 'hub');
+    [tokens, info] = [await good(), { id: 42, login: 'ada <b>', email: CANARY.slice(0, 6) }];
+    t.match(await back(eve.person, query), { status: 403, text: /begun in another browser/ });
+    t.match((await failures()).at(-1), { reason: 'the state is of another browser', provider: 'hub' });
+    t.match(await back(new Person(), query), { status: 403 }, 'nor of none');
+    const both = await Promise.all([back(ada.person, query), back(ada.person, query)]);
+    t.strictSame(
+      both.map(({ status }) => status).toSorted((a, b) => a - b),
+      [200, 404],
+      'at the same moment: one of them',
+    );
+    t.match((await failures()).at(-1), { reason: 'the state was used already' });
+    t.equal((await back(ada.person, query)).status, 404);
+    for (const state of ['', 'x', 'x'.repeat(43), 'x'.repeat(2000)])
+      t.equal(
+        (await back(ada.person, new URLSearchParams({ ...Object.fromEntries(query), state }))).status,
+        404,
+        state.slice(0, 9),
+      );
+    t.match((await served.audit('_server')).at(-1), { kind: 'login.failed', reason: /no such state/ });
+    t.equal((await back(eve.person, query)).status, 403);
+    t.match((await eve.person.open(eve.page.url)).text, /Continue with/);
+
+    // Of the two answers one signed in.
+    const on = both.find(({ status }) => status === 200)?.text ?? '';
+    const nobody = await ada.person.open(/url=([^"]+)"/.exec(on)?.[1] ?? '');
+    t.match(nobody, { status: 403, text: /<code>leasehold user grant acme hub:42<\/code>/ });
+    t.match(nobody.text, /canary \(hub\)/);
+    t.notMatch(nobody.text, /<b>/);
+    t.match(
+      (await served.audit('acme')).findLast(({ kind }: { kind: string }) => kind === 'login.signed_in'),
+      {
+        subject: 'hub:42',
+        provider: 'hub',
+      },
+    );
+
+    // Somebody else in the same browser ends that session; what the rules need comes from user info.
+    const again = { person: ada.person, page: await ada.person.open(client.url(acme, { prompt: 'login' })) };
+    const next = await sent(again, 'strict');
+    [tokens, info] = [await good(), { sub: 'ada', hd: 'acme.example', email: 'Ada@Acme.example', email_verified: true }];
+    const second = await back(ada.person, next);
+    t.match(await ada.person.open(/url=([^"]+)"/.exec(second.text)?.[1] ?? ''), { status: 403, text: /grant acme strict:ada</ });
+
+    served.vault.memberships.grant('acme', 'strict:ada', [], Date.now());
+    served.vault.memberships.grant('acme', 'elsewhere:7', [], Date.now());
+    const allowed = await ada.person.submit(await ada.person.open(client.url(acme)), { do: 'allow' });
+    const { json } = await client.redeem(new URL(allowed.url).searchParams.get('code') ?? '');
+    t.match(await served.call('acme', 'whoami', {}, { token: json.access_token }), { text: /^acme strict:ada / });
+  });
+
+  t.match(await slowly, { status: 502, text: /slow could not sign you in/ });
+  t.match((await failures()).at(-1), { provider: 'slow', reason: 'there was no answer in time' });
+  const trail = JSON.stringify([...(await served.audit('acme')), ...(await served.audit('_server'))]) + served.logs.join('');
+  t.notMatch(trail, /canary|eyJ/);
+  const signedIn = (await served.audit('acme')).filter(({ kind }: { kind: string }) => kind === 'login.signed_in');
+  t.equal(signedIn.length, 2);
 });
 
 t.test('who is signed in needs no code to connect an account, and somebody else finds nothing', async (t) => {

@@ -41,6 +41,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
   // the embedded authorization server
   'src/login': {
     runs: [...LEAVES, 'src/login/passwords.ts', 'src/login/consents.ts', 'src/login/permissions.ts', 'src/config', 'src/auth'],
+    types: ['src/connections'],
     side: 'supervisor',
   },
   'src/connections': { runs: [...LEAVES, 'src/vault', 'src/hosts', 'src/audit'], side: 'supervisor' },
@@ -153,7 +154,7 @@ export const OWNED_PACKAGES: { readonly [name: string]: readonly string[] } = {
   fastify: ['src/server', 'src/connections/connect/code-client.ts'],
   '@fastify/*': ['src/server'],
   // never-listening child instances of the OAuth plugin
-  '@fastify/oauth2': ['src/connections', 'src/auth'],
+  '@fastify/oauth2': ['src/connections'],
   'oidc-provider': ['src/login'],
   '@modelcontextprotocol/*': ['src/mcp', 'src/stdio/bridge.ts'],
   // reads the documents of declared tools when a toolset is loaded; no thread does

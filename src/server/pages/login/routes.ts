@@ -1,14 +1,28 @@
 // The way of a person through signing in and allowing an application, and signing out.
 // Not responsible for deciding anything (`login/`) or for what is said (`views`).
-// Invariant: looking changes nothing; what goes on needs a form of this page, from this origin, out of this browser.
+// Invariant: looking changes nothing; what goes on needs a form of this page, from this origin, out of this browser, or the answer of a
+// provider to which such a form has led.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Exchange, LoginServer, Stepped } from '../../../login/login-server.ts';
+import type { LoginServer, Stepped } from '../../../login/login-server.ts';
+import type { Exchange } from '../../../login/running-provider.ts';
 import type { Step } from '../../../login/steps.ts';
-import { type Browsers, formToken, isFormToken } from '../browser.ts';
+import { browserDigest, type Browsers, formToken, isFormToken } from '../browser.ts';
 import { sendPage } from '../page.ts';
 import { formOf, type PageRoutes } from '../scope.ts';
 import { Attempts } from './attempts.ts';
-import { BUSY, consentPage, FORM_OLD, notMemberPage, onPage, SIGNED_OUT, signInPage, signOutPage, STEP_OVER } from './views.ts';
+import {
+  BUSY,
+  consentPage,
+  FORM_OLD,
+  notMemberPage,
+  onPage,
+  returnedPage,
+  SIGNED_OUT,
+  signInPage,
+  signOutPage,
+  STEP_OVER,
+  unavailablePage,
+} from './views.ts';
 
 interface Params {
   uid: string;
@@ -40,22 +54,34 @@ export function loginPages(login: LoginServer): PageRoutes {
     const browser = browsers.known(request);
     if (browser === undefined || !isFormToken(browser, purposeOf(uid), form['csrf'])) return sendPage(reply, FORM_OLD);
     const exchange = exchangeOf(request, reply);
-    const { name = '', password = '', do: what } = form;
+    const digest = browserDigest(browser);
+    const { name = '', password = '', provider = '', do: what } = form;
     const isSignIn = what === 'sign-in';
     const often = isSignIn && !attempts.take(request.ip, name);
     const stepped: Stepped = often ? { kind: 'refused' } : await go();
     if (stepped.kind === 'on') return sendPage(reply, onPage(stepped.to));
     if (stepped.kind === 'busy') return sendPage(reply, BUSY);
+    if (stepped.kind === 'unavailable') return sendPage(reply, unavailablePage(stepped.provider, request.correlation));
     const step = stepped.kind === 'refused' ? await login.look(exchange, uid) : undefined;
-    if (step === undefined) return sendPage(reply, STEP_OVER);
+    if (step?.kind !== 'sign_in') return sendPage(reply, STEP_OVER);
     return sendPage(reply, signInPage(step, formToken(browser, purposeOf(uid)), often ? 'often' : 'wrong'));
 
     async function go(): Promise<Stepped> {
       if (isSignIn) return login.signIn(exchange, uid, name.trim().toLowerCase(), password);
+      if (what === 'sign-in-with') return login.signInWith(exchange, uid, provider, digest);
       if (what === 'allow') return login.allow(exchange, uid);
       if (what === 'another') return login.another(exchange, uid);
       return login.deny(exchange, uid);
     }
+  }
+
+  async function comeBack(request: FastifyRequest, reply: FastifyReply, browsers: Browsers): Promise<FastifyReply> {
+    if (!login.wanted) return sendPage(reply, STEP_OVER);
+    const answer = new URL(request.url, 'http://localhost').searchParams;
+    const browser = browsers.known(request);
+    const digest = browser === undefined ? undefined : browserDigest(browser);
+    const returned = await login.returned(exchangeOf(request, reply), answer, digest);
+    return sendPage(reply, returnedPage(returned, request.correlation));
   }
 
   async function signOut(request: FastifyRequest, reply: FastifyReply, browsers: Browsers): Promise<FastifyReply> {
@@ -67,6 +93,7 @@ export function loginPages(login: LoginServer): PageRoutes {
   }
 
   return (scope, browsers) => {
+    scope.get('/sign-in/callback', { config: FORM_LIMIT }, (request, reply) => comeBack(request, reply, browsers));
     scope.get<{ Params: Params }>('/sign-in/:uid', (request, reply) => look(request, reply, browsers));
     scope.post<{ Params: Params }>('/sign-in/:uid', { config: FORM_LIMIT }, (request, reply) => act(request, reply, browsers));
     scope.get('/sign-out', (request, reply) =>

@@ -1,7 +1,9 @@
 // What the pages of the embedded authorization server say. Pure.
 // Not responsible for who may see them. Invariant: a client's own words are shown as such, beside what is known of it (host of its
 // metadata, where it is answered); a wrong name and a wrong password look the same.
-import type { ShownClient, Step } from '../../../login/steps.ts';
+import type { ShownClient, SignInStep, Step } from '../../../login/steps.ts';
+import type { ShownAccount } from '../../../login/subjects.ts';
+import type { Returned } from '../../../login/login-server.ts';
 import { type Html, html, link } from '../html.ts';
 import type { Page } from '../page.ts';
 
@@ -43,21 +45,99 @@ export function protocolErrorPage(error: string): Page {
   };
 }
 
-export function signInPage({ client, tenant }: Step, csrf: string, wrong: 'no' | 'wrong' | 'often' = 'no'): Page {
+export function signInPage({ client, tenant, ways }: SignInStep, csrf: string, wrong: 'no' | 'wrong' | 'often' = 'no'): Page {
   const said = wrong === 'often' ? 'Too many attempts. Wait a minute, then try again.' : 'Name or password is wrong.';
+  const { accounts, providers } = ways;
   return {
     title: 'Sign in',
     ...(wrong === 'no' ? {} : { status: wrong === 'often' ? 429 : 403 }),
     body: html`<p><strong>${nameOf(client)}</strong> wants to use <strong>${tenant}</strong>.</p>
 ${wrong !== 'no' && html`<p class="bad" role="alert">${said}</p>`}
+${providers.length > 0 && providerForm(providers, csrf)}
+${accounts && passwordForm(csrf, providers.length === 0)}
+${!accounts && cancelForm(csrf)}`,
+  };
+}
+
+function providerForm(providers: SignInStep['ways']['providers'], csrf: string): Html {
+  return html`<form method="post"><input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="do" value="sign-in-with">
+${providers.map(
+  ({ name, oauth }) => html`<button name="provider" value="${name}">Continue with ${oauth.title}</button>
+`,
+)}</form>`;
+}
+
+function passwordForm(csrf: string, alone: boolean): Html {
+  return html`${!alone && html`<h2>Or with an account of this server</h2>`}
 <form method="post"><input type="hidden" name="csrf" value="${csrf}">
 <label for="name">Name</label>
-<input id="name" name="name" required autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" autofocus>
+<input id="name" name="name" required autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128"${alone && html` autofocus`}>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" required autocomplete="current-password" maxlength="256">
 <button name="do" value="sign-in">Sign in</button>
-<button class="quiet" name="do" value="deny" formnovalidate>Cancel</button></form>`,
+<button class="quiet" name="do" value="deny" formnovalidate>Cancel</button></form>`;
+}
+
+function cancelForm(csrf: string): Html {
+  return html`<form method="post"><input type="hidden" name="csrf" value="${csrf}">
+<button class="quiet" name="do" value="deny">Cancel</button></form>`;
+}
+
+/** The provider cannot be asked. */
+export function unavailablePage(provider: string, reference: string): Page {
+  return {
+    status: 502,
+    title: `${provider} cannot be used at this moment`,
+    body: html`<p>You were not signed in. Go back and try again in a minute, or sign in another way.</p>${forOperator(reference)}`,
   };
+}
+
+export function returnedPage(returned: Returned, reference: string): Page {
+  switch (returned.kind) {
+    case 'on':
+      return onPage(returned.to);
+    case 'unknown':
+      return {
+        status: 404,
+        title: 'This answer is not expected',
+        body: html`<p>It was used already, has expired, or belongs to nothing that was begun here. Nobody was signed in by it.</p>${AGAIN}`,
+      };
+    case 'other_browser':
+      return {
+        status: 403,
+        title: 'This was begun in another browser',
+        body: html`<p>Nobody was signed in. Go back to your application, connect again and finish in the same browser, with cookies allowed.</p>`,
+      };
+    case 'denied':
+      return {
+        title: 'You are not signed in',
+        body: html`<p>It was not allowed at ${returned.provider}. That can be changed at any time.</p>${tryAgain(returned.retry)}`,
+      };
+    case 'not_allowed':
+      return {
+        status: 403,
+        title: 'This account may not sign in here',
+        body: html`<p>The operator of this server lets in only some of the accounts of ${returned.provider}, and yours is none of them.</p>
+<p>Use another account, or ask the operator.</p>${tryAgain(returned.retry)}${forOperator(reference)}`,
+      };
+    case 'failed':
+      return {
+        status: 502,
+        title: `${returned.provider} could not sign you in`,
+        body: html`<p>Its answer could not be had or cannot be relied on, so nobody was signed in.</p>${tryAgain(returned.retry)}${forOperator(reference)}`,
+      };
+    default:
+      return returned satisfies never;
+  }
+}
+
+function tryAgain(retry: string): Html {
+  return html`<p><a class="button" href="${link(retry)}">Try again</a></p>`;
+}
+
+/** The exact reason stands in the audit trail, under this number. */
+function forOperator(reference: string): Html {
+  return html`<p class="soft">Number for the operator: <code>${reference}</code></p>`;
 }
 
 export function consentPage(step: Step & { kind: 'consent' }, csrf: string): Page {
@@ -67,7 +147,7 @@ export function consentPage(step: Step & { kind: 'consent' }, csrf: string): Pag
     body: html`<p>It will act for you in <strong>${tenant}</strong>, until you or the operator of this server takes that back.</p>
 ${facts(client, [
   ['Tenant', tenant],
-  ['Signed in as', account],
+  ['Signed in as', shown(account)],
   ['Permissions', scopes.length === 0 ? 'tools that need no permission' : list(scopes)],
 ])}
 ${warning(client)}
@@ -78,15 +158,32 @@ ${warning(client)}
 }
 
 export function notMemberPage({ client, tenant, account }: Step & { kind: 'not_member' }, csrf: string): Page {
+  const { subject } = account;
   return {
     status: 403,
-    title: `${account} cannot use ${tenant}`,
+    title: `${account.called ?? subject} cannot use ${tenant}`,
     body: html`<p>You are signed in, but there is no tenant of this name, or you are not one of its members. The operator of this server can
-change that.</p>
-${facts(client, [['Tenant', tenant]])}
+change that: tell them the name under which you are known here.</p>
+${facts(client, [
+  ['Tenant', tenant],
+  ['Signed in as', shown(account)],
+  ['Your name here', html`<code>${subject}</code>`],
+  ['For the operator', html`<code>leasehold user grant ${tenant} ${quoted(subject)}</code>`],
+])}
+<p>When that is done, load this page again.</p>
 <form method="post"><input type="hidden" name="csrf" value="${csrf}">
 <button name="do" value="another">Use another account</button><button class="quiet" name="do" value="deny">Back to ${nameOf(client)}</button></form>`,
   };
+}
+
+function shown({ subject, called, provider }: ShownAccount): string {
+  if (provider === undefined) return subject;
+  return called === undefined ? `${subject} (${provider})` : `${called} (${provider})`;
+}
+
+/** For a shell. */
+function quoted(subject: string): string {
+  return /^[\w:.@+-]+$/.test(subject) ? subject : `'${subject}'`;
 }
 
 export function onPage(to: string): Page {
@@ -96,7 +193,7 @@ export function onPage(to: string): Page {
 export function signOutPage(csrf: string): Page {
   return {
     title: 'Sign out?',
-    body: html`<p>You will be asked for your password again when an application connects.</p>
+    body: html`<p>You will be asked again who you are when an application connects.</p>
 <form method="post"><input type="hidden" name="csrf" value="${csrf}"><button>Sign out</button></form>`,
   };
 }
