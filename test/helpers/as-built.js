@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 const root = new URL('../..', import.meta.url);
 const built = new URL('dist/', root).href;
 const SOURCES = ['src/', 'workers/'].map((folder) => new URL(folder, root).href);
-/** Their hosts run threads of `test/fixtures`, which import sources: so these tests run the product in source form. */
-const IN_SOURCE_FORM = ['isolation/hosts.test.ts', 'isolation/os-wall.test.ts'];
+/** They start hosts and threads of `test/fixtures`, which import sources: so these tests run the product in source form. */
+const IN_SOURCE_FORM = ['isolation/foreign-bytes.test.ts', 'isolation/hosts.test.ts', 'isolation/os-wall.test.ts'];
 const inSourceForm = IN_SOURCE_FORM.some((file) => process.argv[1] === fileURLToPath(new URL(`test/${file}`, root)));
 
 // Test files, and the tests' own TypeScript programs, are stripped of types and compiled once.
