@@ -28,6 +28,14 @@ export type Stepped =
   | { readonly kind: 'refused' | 'busy' | 'unknown' }
   /** The provider cannot be asked. */
   | { readonly kind: 'unavailable'; readonly provider: string };
+/** A provider, by a person. */
+export interface Chosen {
+  readonly provider: string;
+  /** Digest of its secret. */
+  readonly browser: string;
+  /** The person is to be asked there who they are, even if that is known. */
+  readonly another: boolean;
+}
 /** What came of the way back from a provider. `retry`: where the person may try again. */
 export type Returned =
   | { readonly kind: 'on'; readonly to: string }
@@ -86,8 +94,8 @@ export class LoginServer {
     return { kind: 'on', to: await this.#provider.signedIn(exchange, found, name) };
   }
 
-  /** Sends the browser to a provider. @param browser digest of its secret */
-  async signInWith(exchange: Exchange, uid: string, name: string, browser: string): Promise<Stepped> {
+  /** Sends the browser to a provider. */
+  async signInWith(exchange: Exchange, uid: string, { provider: name, browser, another }: Chosen): Promise<Stepped> {
     const found = await this.#provider.interaction(exchange, uid);
     const { access, subjects, upstream } = this.#options;
     const tenant = access.tenantOf(found?.params['resource']);
@@ -95,7 +103,7 @@ export class LoginServer {
     const way = ways.find((one) => one.name === name);
     if (found?.prompt.name !== 'login' || tenant === undefined || way === undefined) return UNKNOWN;
     const begun: Begun = { uid, provider: name, tenant, client: texts(found.params).client_id };
-    const again = found.prompt.reasons.some((reason) => reason !== 'no_session');
+    const again = another || found.prompt.reasons.some((reason) => reason !== 'no_session');
     const sent = await upstream.begin(begun, browser, again);
     if (sent.ok) return { kind: 'on', to: sent.url };
     await this.#failed(exchange, begun, sent.reason);
@@ -199,7 +207,8 @@ export class LoginServer {
     if (came.kind === 'unknown' || came.kind === 'used') return { kind: 'unknown' };
     if (came.kind === 'other_browser') return { kind: 'other_browser' };
     const { uid, provider } = came.begun;
-    const retry = `${this.#options.issuer()}/sign-in/${uid}`;
+    // The same account would only be refused again.
+    const retry = `${this.#options.issuer()}/sign-in/${uid}${came.kind === 'not_allowed' ? '?another' : ''}`;
     return { kind: came.kind, retry, provider: this.#options.subjects.providerOf(`${provider}:`)?.oauth.title ?? provider };
   }
 

@@ -7,10 +7,14 @@ import t, { type Test } from 'tap';
 import { Resources } from '../../src/auth/resource.ts';
 import { DEFAULT_AUTH } from '../../src/config/compile-auth.ts';
 import type { CompiledSignIn, CompiledSignInProvider } from '../../src/config/compiled-auth.ts';
+import { compileSignIn } from '../../src/config/compile-sign-in.ts';
+import { Authorization } from '../../src/connections/connect/authorization.ts';
 import { hashPassword, Passwords } from '../../src/login/passwords.ts';
 import { publicKeys, ROTATE_MS, signingKeys } from '../../src/login/signing-keys.ts';
 import { Subjects } from '../../src/login/subjects.ts';
 import { TenantAccess } from '../../src/login/tenant-access.ts';
+import { UpstreamSignIn } from '../../src/login/upstream/upstream-sign-in.ts';
+import { SERVER_OWNER } from '../../src/shared/ids.ts';
 import { databasePath } from '../../src/vault/database.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { cli, leasehold } from '../helpers/cli.ts';
@@ -138,6 +142,41 @@ t.test('whoever signs in in a way that the operator has taken back counts no mor
   users.remove('hub:42');
   t.match(both.subjects.shown('hub:42'), { called: undefined }, 'removed with the rest');
   t.strictSame(both.of('hub:42'), [true, false]);
+});
+
+t.test('a sign-in by a provider that was begun is good for ten minutes, for the application that began it', async (t) => {
+  const { login, secrets } = vaultIn(t, t.testdir());
+  let now = Date.now();
+  const authorization = new Authorization({ privateOrigins: [], redirectUri: () => 'https://mcp.example/cb', now: () => now });
+  t.teardown(() => authorization.close());
+  const compiled = (clientId: string) => {
+    const hub = { preset: 'github', clientId, clientSecret: { secret: 's' } };
+    const signIn = compileSignIn({ signIn: { hub } });
+    return 'value' in signIn ? signIn.value.providers : {};
+  };
+  const never = () => Promise.reject(new Error('nobody is asked'));
+  const ports = { authorization, secrets, login, now: () => now, fetch: never, metadata: never, onFailure: () => undefined };
+  const upstream = new UpstreamSignIn({ ...ports, providers: compiled('c') });
+  const begun = { uid: 'u', provider: 'hub', tenant: 'acme', client: 'mcp' };
+  t.match(await upstream.begin(begun, 'browser', true), { ok: false, reason: /leasehold secret set --server s/ });
+  secrets.set(SERVER_OWNER, 's', 'canary', now);
+  const state = async () => {
+    const sent = await upstream.begin(begun, 'browser', true);
+    if (!sent.ok) throw new Error(sent.reason);
+    const asked = new URL(sent.url).searchParams;
+    t.match(Object.fromEntries(asked), { prompt: 'select_account', code_challenge_method: 'S256' });
+    t.notOk(asked.has('nonce'), 'without OpenID Connect');
+    return new URLSearchParams({ code: 'c', state: asked.get('state') ?? '' });
+  };
+  const [old, other, anew] = [await state(), await state(), await state()];
+  now += 599_000;
+  t.match(await upstream.end(other, 'another browser'), { kind: 'other_browser', begun });
+  const changed = new UpstreamSignIn({ ...ports, providers: compiled('d') });
+  t.match(await changed.end(anew, 'browser'), { kind: 'failed', reason: /configured anew/ });
+  t.match(await upstream.end(anew, 'browser'), { kind: 'used' }, 'once, whatever came of it');
+  t.match(await new UpstreamSignIn({ ...ports, providers: {} }).end(other, 'browser'), { reason: /no such provider/ });
+  now += 1000;
+  t.match(await upstream.end(old, 'browser'), { kind: 'unknown' });
 });
 
 t.test(

@@ -120,7 +120,7 @@ t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser },
     served.vault.memberships.grant('acme', 'company:grace', ['issues:read'], Date.now());
     await page.reload();
     await page.getByRole('heading', { name: 'Allow Upstream Client?' }).waitFor();
-    t.match(await page.textContent('main'), /company:grace \(The Company\)/);
+    t.match(await page.textContent('main'), /grace@acme.example \(The Company\)/);
     await page.getByRole('button', { name: 'Allow' }).click();
     await first.finishAuth((await answered).searchParams.get('code') ?? '');
     await client.connect(new LegacyTransport(url, { authProvider: memory }) as Parameters<LegacyClient['connect']>[0]);

@@ -236,10 +236,10 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
   }
   const back = (person: Person, query: URLSearchParams) =>
     person.open(`${served.runtime.url}/sign-in/callback?${query.toString()}`);
-  const good = async () => ({
+  const good = async (claims: object = {}) => ({
     access_token: CANARY,
     token_type: 'Bearer',
-    id_token: await idToken(upstream, asked.get('nonce') ?? ''),
+    id_token: await idToken(upstream, asked.get('nonce') ?? '', claims),
   });
   const failures = async () => (await served.audit('acme')).filter(({ kind }: { kind: string }) => kind === 'login.failed');
 
@@ -314,7 +314,23 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
   });
   await t.test('user info', async (t) => {
     for (const [why, body, reason] of USER_INFOS) await refused(t, why, 'hub', () => (info = body), reason);
-    for (const [why, body, reason] of RULES) await refused(t, why, 'strict', () => (info = body), reason);
+    for (const [why, body, reason, claims] of RULES) {
+      const spoil = async () => {
+        info = body;
+        tokens = await good(claims);
+      };
+      await refused(t, why, 'strict', spoil, reason);
+    }
+    // The provider would give the same account once more.
+    const { person } = await at();
+    const page = await person.open(client.url(acme));
+    const query = await sent({ person, page }, 'strict');
+    t.equal(asked.get('prompt'), null);
+    [tokens, info] = [await good(), { sub: 'ada' }];
+    const answered = await back(person, query);
+    const retry = /href="([^"]+)">Try again/.exec(answered.text)?.[1] ?? '';
+    await sent({ person, page: await person.open(retry) }, 'strict');
+    t.equal(asked.get('prompt'), 'login');
   });
   await t.test('ways back', async (t) => {
     for (const [why, change, reason] of WAYS_BACK) await refused(t, why, 'company', change, reason);

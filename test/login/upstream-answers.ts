@@ -82,8 +82,8 @@ export const USER_INFOS: readonly (readonly [string, unknown, RegExp])[] = [
   ['a redirect', 302, /user info was answered with status 302/],
 ];
 
-/** Why, user info beside a good ID token of `ada`, and what the audit says of the rules `emailDomains` and `hd`. */
-export const RULES: readonly (readonly [string, object | number, RegExp])[] = [
+/** Why, user info beside an ID token of `ada`, what the audit says of the rules `emailDomains` and `hd`, and what is in the ID token, too. */
+export const RULES: readonly (readonly [string, object | number, RegExp, object?])[] = [
   ['nothing', { sub: 'ada' }, /allow\.claims: there is no hd/],
   ['another organisation', { sub: 'ada', hd: 'evil.example' }, /allow\.claims: another hd/],
   ['organisations with a space', { sub: 'ada', hd: 'acme.example evil.example' }, /allow\.claims: another hd/],
@@ -103,6 +103,12 @@ export const RULES: readonly (readonly [string, object | number, RegExp])[] = [
     /another domain/,
   ],
   ['of somebody else', { sub: 'eve', hd: 'acme.example', email: 'eve@acme.example', email_verified: true }, /of somebody else/],
+  [
+    'verified in one answer, and ours in the other',
+    { sub: 'ada', hd: 'acme.example', email: 'ada@evil.example', email_verified: true },
+    /another domain/,
+    { email: 'ada@acme.example' },
+  ],
   ['not to be had', 500, /answered with status 500/],
 ];
 

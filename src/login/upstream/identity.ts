@@ -10,7 +10,7 @@ import { denial } from '../../auth/jwt.ts';
 import type { Json } from '../../auth/token-form.ts';
 import { ALGORITHMS } from '../../config/auth-schema.ts';
 import type { CompiledSignInProvider } from '../../config/compiled-auth.ts';
-import { lacksClaims } from './who.ts';
+import { calledIn, lacksClaims } from './who.ts';
 
 const TOKEN_CHARACTERS = 16_384;
 /** Clocks may differ by this much. */
@@ -48,12 +48,15 @@ export class Identities {
     const { openid, userinfo } = provider;
     if (openid === undefined) return this.#userInfo(userinfo, tokens.accessToken);
     const proved = await this.#idToken(provider, openid, tokens.idToken, nonce);
-    if (!proved.ok || !lacksClaims(proved.claims, provider)) return proved;
+    if (!proved.ok) return proved;
+    const isNeeded = lacksClaims(proved.claims, provider);
+    if (!isNeeded && calledIn(proved.claims) !== undefined) return proved;
     const more = await this.#userInfo(userinfo ?? (await this.#userInfoOf(openid.issuer)), tokens.accessToken);
-    if (!more.ok) return more;
+    // What people call them is only for screens.
+    if (!more.ok) return isNeeded ? more : proved;
     // OpenID Connect Core, 5.3.2: else it may be about somebody else.
     if (more.claims['sub'] !== proved.claims['sub']) return refused('user info is of somebody else than the ID token');
-    return { ok: true, claims: { ...more.claims, ...proved.claims } };
+    return { ok: true, claims: { ...more.claims, ...withPair(proved.claims) } };
   }
 
   async #idToken(
@@ -105,6 +108,12 @@ export class Identities {
       return refused(`user info: ${failureReason(cause)}`);
     }
   }
+}
+
+/** That an address is verified is said of the address beside it, not of one in another answer. */
+function withPair(claims: Json): Json {
+  const { email, email_verified: verified, ...others } = claims;
+  return email === undefined || verified === undefined ? others : claims;
 }
 
 /** OpenID Connect Core, 3.1.3.7, points 4 and 5: a token for several, or made for another. */

@@ -17,7 +17,7 @@ const CALLED = ['email', 'preferred_username', 'login', 'name'] as const;
 export interface Who {
   /** `google:1234` */
   readonly subject: string;
-  /** What people call them, by the word of the provider: for screens only. */
+  /** For screens only. */
   readonly called: string | undefined;
 }
 
@@ -59,8 +59,8 @@ export function lacksClaims(claims: Json, { subject, allow }: Pick<CompiledSignI
   return paths.some((path) => claimAt(claims, path) === undefined);
 }
 
-/** One short line. */
-function calledIn(claims: Json): string | undefined {
+/** What people call them, by the word of the provider: one short line. */
+export function calledIn(claims: Json): string | undefined {
   for (const claim of CALLED) {
     const value = claims[claim];
     const line = typeof value === 'string' ? value.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '').trim() : '';

@@ -11,6 +11,7 @@ export const STYLE = `
 body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 main { max-width: 34rem; margin: 0 auto; padding: 3rem 1.25rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
+h2 { font-size: 1.1rem; line-height: 1.25; margin: 1.5rem 0 1rem; }
 p { margin: 0 0 1rem; }
 a { color: var(--accent); }
 .soft, footer { color: var(--soft); font-size: .9rem; }

@@ -10,24 +10,21 @@ import { browserDigest, type Browsers, formToken, isFormToken } from '../browser
 import { sendPage } from '../page.ts';
 import { formOf, type PageRoutes } from '../scope.ts';
 import { Attempts } from './attempts.ts';
-import {
-  BUSY,
-  consentPage,
-  FORM_OLD,
-  notMemberPage,
-  onPage,
-  returnedPage,
-  SIGNED_OUT,
-  signInPage,
-  signOutPage,
-  STEP_OVER,
-  unavailablePage,
-} from './views.ts';
+import { returnedPage, unavailablePage } from './provider-views.ts';
+import { BUSY, consentPage, FORM_OLD, notMemberPage, onPage, SIGNED_OUT, signInPage, signOutPage, STEP_OVER } from './views.ts';
 
 interface Params {
   uid: string;
 }
-type StepRequest = FastifyRequest<{ Params: Params }>;
+/** `another`: not the account that the provider would give by itself. */
+interface Query {
+  another?: string;
+}
+interface StepRoute {
+  Params: Params;
+  Querystring: Query;
+}
+type StepRequest = FastifyRequest<StepRoute>;
 
 const UID = /^[A-Za-z0-9_-]{1,64}$/;
 const FORM_LIMIT = { rateLimit: { max: 60, timeWindow: 60_000 } };
@@ -68,7 +65,8 @@ export function loginPages(login: LoginServer): PageRoutes {
 
     async function go(): Promise<Stepped> {
       if (isSignIn) return login.signIn(exchange, uid, name.trim().toLowerCase(), password);
-      if (what === 'sign-in-with') return login.signInWith(exchange, uid, provider, digest);
+      if (what === 'sign-in-with')
+        return login.signInWith(exchange, uid, { provider, browser: digest, another: request.query.another !== undefined });
       if (what === 'allow') return login.allow(exchange, uid);
       if (what === 'another') return login.another(exchange, uid);
       return login.deny(exchange, uid);
@@ -94,8 +92,8 @@ export function loginPages(login: LoginServer): PageRoutes {
 
   return (scope, browsers) => {
     scope.get('/sign-in/callback', { config: FORM_LIMIT }, (request, reply) => comeBack(request, reply, browsers));
-    scope.get<{ Params: Params }>('/sign-in/:uid', (request, reply) => look(request, reply, browsers));
-    scope.post<{ Params: Params }>('/sign-in/:uid', { config: FORM_LIMIT }, (request, reply) => act(request, reply, browsers));
+    scope.get<StepRoute>('/sign-in/:uid', (request, reply) => look(request, reply, browsers));
+    scope.post<StepRoute>('/sign-in/:uid', { config: FORM_LIMIT }, (request, reply) => act(request, reply, browsers));
     scope.get('/sign-out', (request, reply) =>
       sendPage(reply, login.wanted ? signOutPage(formToken(browsers.ensure(request, reply), SIGN_OUT)) : STEP_OVER),
     );
