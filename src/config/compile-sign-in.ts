@@ -64,7 +64,6 @@ function compileProvider(name: string, options: SignInProviderOptions): Compiled
   const endpoints = options.endpoints ?? preset?.endpoints;
   const host = URL.parse(issuer ?? endpoints?.authorization ?? '')?.host;
   if (faults.length > 0 || host === undefined) return { faults };
-  const clientSecret = secretRef(options.clientSecret, SERVER_OWNER);
   const { clientId, allow = {} } = options;
   const value: CompiledSignInProvider = {
     name,
@@ -73,8 +72,9 @@ function compileProvider(name: string, options: SignInProviderOptions): Compiled
       issuer,
       endpoints: endpoints === undefined ? undefined : { authorization: endpoints.authorization, token: endpoints.token },
       clientId,
-      clientSecret,
-      clientAuth: clientSecret === undefined ? 'none' : (options.clientAuth ?? preset?.clientAuth ?? 'client_secret_basic'),
+      // Needed: a code that reaches another provider by mistake is of no use to that one (RFC 9700, section 4.4).
+      clientSecret: secretRef(options.clientSecret, SERVER_OWNER),
+      clientAuth: options.clientAuth ?? preset?.clientAuth ?? 'client_secret_basic',
       scopes: [...new Set(options.scopes ?? preset?.scopes ?? (issuer === undefined ? [] : OPENID))],
       resource: undefined,
       quirks: NO_QUIRKS,
@@ -93,12 +93,11 @@ function compileProvider(name: string, options: SignInProviderOptions): Compiled
 }
 
 function* providerFaults(options: SignInProviderOptions, preset: SignInPreset | undefined): Generator<Fault> {
-  const { issuer, endpoints, directory, clientSecret, clientAuth, scopes, subject } = options;
+  const { issuer, endpoints, directory, scopes, subject } = options;
   if (preset !== undefined) {
     // Another address under a well-known name would get its client secret.
     for (const [place, given] of Object.entries({ '/issuer': issuer, '/endpoints': endpoints }))
       if (given !== undefined) yield { at: place, reason: 'is given by the preset' };
-    if (clientSecret === undefined) yield { at: '/clientSecret', reason: 'is missing' };
   } else if (issuer === undefined && endpoints === undefined) {
     yield { at: '', reason: 'names no preset, issuer or endpoints' };
   } else if (issuer === undefined && endpoints?.userinfo === undefined) {
@@ -108,7 +107,6 @@ function* providerFaults(options: SignInProviderOptions, preset: SignInPreset | 
   if (wanted && !DIRECTORY.test(directory ?? ''))
     yield { at: '/directory', reason: 'must be the id of one directory, 8-4-4-4-12 hexadecimal digits in lower case' };
   if (!wanted && directory !== undefined) yield { at: '/directory', reason: 'goes with the preset entra' };
-  if (clientSecret === undefined && clientAuth !== undefined) yield { at: '/clientSecret', reason: 'is missing' };
   if ((issuer ?? preset?.issuer) !== undefined && scopes?.includes('openid') === false)
     yield { at: '/scopes', reason: 'must name openid', hint: 'without it there is no ID token' };
   if (scopes?.includes('offline_access') === true)

@@ -53,7 +53,7 @@ const SignInProviderSchema = Type.Object(
     issuer: Type.Optional(Type.String({ maxLength: 2048, description: 'OpenID Connect: compared as text with `iss`.' })),
     endpoints: Type.Optional(EndpointsSchema),
     clientId: Type.String({ minLength: 1, maxLength: 512 }),
-    clientSecret: Type.Optional(SecretRef),
+    clientSecret: SecretRef,
     clientAuth: Type.Optional(Type.Enum(['client_secret_basic', 'client_secret_post'])),
     scopes: Type.Optional(Scopes),
     title: Type.Optional(

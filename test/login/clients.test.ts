@@ -7,14 +7,30 @@ import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextp
 import t from 'tap';
 import { newVisitor, noBrowser, startBrowser } from '../helpers/browser.ts';
 import { SERVER_OWNER } from '../../src/shared/ids.ts';
-import { INTROSPECTION_SECRET, startForeignIssuer } from '../auth/foreign-issuer.ts';
+import { INTROSPECTION_SECRET, SIGN_IN_CLIENT, startForeignIssuer } from '../auth/foreign-issuer.ts';
 import { ClientMemory, PASSWORD, scene, signIn, signInAt, visit } from './login-scene.ts';
 
 t.setTimeout(240_000);
 
 t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser }, async (t) => {
   const upstream = await startForeignIssuer(t);
-  const served = await scene(t, signInAt(upstream));
+  const application = { clientId: SIGN_IN_CLIENT, clientSecret: { secret: 'sign-in' } };
+  const served = await scene(
+    t,
+    signInAt(upstream, {
+      company: { ...application, title: 'The Company', issuer: upstream.origin, allow: { emailDomains: ['acme.example'] } },
+      plain: {
+        ...application,
+        title: 'Plain OAuth',
+        endpoints: {
+          authorization: `${upstream.origin}/auth`,
+          token: `${upstream.origin}/token`,
+          userinfo: `${upstream.origin}/me`,
+        },
+        scopes: ['openid'],
+      },
+    }),
+  );
   upstream.openTo(`${served.runtime.url}/sign-in/callback`);
   served.vault.secrets.set(SERVER_OWNER, 'sign-in', INTROSPECTION_SECRET, Date.now());
   const browser = await startBrowser(t);
@@ -129,6 +145,16 @@ t.test('the address alone leads to a call, with both SDKs', { skip: noBrowser },
       content: [{ text: 'acme company:grace issues:read+mcp' }],
     });
     t.equal(await auth(memory, { serverUrl: url }), 'AUTHORIZED', 'refreshed');
+
+    // The same person by way of plain OAuth is another subject, of whom nobody has heard.
+    const again = new ClientMemory('Upstream Client');
+    t.equal(await auth(again, { serverUrl: url }), 'REDIRECT');
+    const other = (await visit(context, again.opened ?? '')).page;
+    await other.getByRole('button', { name: 'Use another account' }).click();
+    await other.getByRole('button', { name: 'Continue with Plain OAuth' }).click();
+    await other.waitForURL((at) => at.origin === upstream.origin || at.pathname.startsWith('/sign-in/'));
+    if (other.url().startsWith(upstream.origin)) await other.click('button[type=submit]');
+    await other.getByRole('heading', { name: 'plain:grace cannot use acme' }).waitFor();
   });
 
   const records = [...(await served.audit('acme')), ...(await served.audit('_server'))];

@@ -159,7 +159,8 @@ t.test('how people sign in: presets, issuers, endpoints, and what is refused', a
       entra: { preset: 'entra', directory, ...application },
       company: {
         issuer: 'https://login.acme.example',
-        clientId: 'public',
+        ...application,
+        clientAuth: 'client_secret_post',
         subject: '/ids/employee',
         allow: { emailDomains: ['acme.example'], claims: { '/org/id': ['7'] } },
         tenants: ['acme'],
@@ -183,7 +184,12 @@ t.test('how people sign in: presets, issuers, endpoints, and what is refused', a
   t.match(entra?.oauth.endpoints?.token, new RegExp(`/${directory}/`));
   t.match(company, {
     name: 'company',
-    oauth: { title: 'login.acme.example', clientAuth: 'none', endpoints: undefined, scopes: ['openid', 'profile', 'email'] },
+    oauth: {
+      title: 'login.acme.example',
+      clientAuth: 'client_secret_post',
+      endpoints: undefined,
+      scopes: ['openid', 'profile', 'email'],
+    },
     openid: { issuer: 'https://login.acme.example', jwksUri: undefined },
     subject: ['ids', 'employee'],
     again: 'login',
