@@ -209,7 +209,7 @@ export class LoginServer {
     const { uid, provider } = came.begun;
     // The same account would only be refused again.
     const retry = `${this.#options.issuer()}/sign-in/${uid}${came.kind === 'not_allowed' ? '?another' : ''}`;
-    return { kind: came.kind, retry, provider: this.#options.subjects.providerOf(`${provider}:`)?.oauth.title ?? provider };
+    return { kind: came.kind, retry, provider: this.#options.subjects.titleOf(provider) };
   }
 
   #failed(exchange: Exchange, begun: Begun | undefined, reason: string): Promise<void> {

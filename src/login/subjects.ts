@@ -46,6 +46,12 @@ export class Subjects {
     return Object.hasOwn(providers, name) ? providers[name] : undefined;
   }
 
+  /** Of a provider, for people. */
+  titleOf(provider: string): string {
+    const { providers } = this.#options.signIn;
+    return (Object.hasOwn(providers, provider) ? providers[provider]?.oauth.title : undefined) ?? provider;
+  }
+
   exists(subject: string): boolean {
     if (subject.includes(':')) return this.providerOf(subject) !== undefined;
     return this.accounts && this.#options.users.find(subject) !== undefined;
