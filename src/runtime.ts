@@ -5,35 +5,23 @@ import { join } from 'node:path';
 import { createAuditLog } from './audit/log.ts';
 import type { createLog } from './audit/operational-log.ts';
 import { NO_TENANT } from './audit/record.ts';
-import { createInboundAuth } from './auth/inbound-auth.ts';
-import { Resources } from './auth/resource.ts';
 import type { CompiledServer, CompiledTenant } from './config/compiled.ts';
 import { DEFAULT_CORDON } from './config/load-tenant.ts';
-import { SIGN_IN_CALLBACK } from './config/sign-in-presets.ts';
-import { Authorization } from './connections/connect/authorization.ts';
 import { ConnectFlows } from './connections/connect/connect-flow.ts';
 import { connectOffer } from './connections/connect/connect-link.ts';
 import { connectionProblems } from './connections/connection-states.ts';
-import { AuthorizationServers } from './connections/oauth/authorization-servers.ts';
-import { GuardedFetch } from './connections/oauth/guarded-fetch.ts';
 import { createCredentials } from './connections/credentials.ts';
 import { createEgressCall } from './connections/egress-call.ts';
 import type { EntryOverride } from './hosts/entry.ts';
 import { createHosts } from './hosts/create-hosts.ts';
 import { findOsWall } from './hosts/os-wall.ts';
-import { LoginServer } from './login/login-server.ts';
-import { ownTokens } from './login/own-tokens.ts';
-import { Subjects } from './login/subjects.ts';
-import { TenantAccess } from './login/tenant-access.ts';
-import { UpstreamSignIn } from './login/upstream/upstream-sign-in.ts';
 import { Counts } from './metrics/counts.ts';
-import { createMetrics } from './metrics/exposition.ts';
-import { startAdmin } from './server/admin.ts';
+import { buildCallers } from './runtime/callers.ts';
+import { Opened } from './runtime/opened.ts';
+import { startOperator } from './runtime/operator.ts';
 import { createHttpServer } from './server/http-server.ts';
 import { connectPages } from './server/pages/connect/routes.ts';
 import { loginPages } from './server/pages/login/routes.ts';
-import { protocolErrorPage } from './server/pages/login/views.ts';
-import { documentOf, PAGE_HEADERS } from './server/pages/page.ts';
 import type { DeniedRequest, Health } from './server/ports.ts';
 import { separationReporter, tenantsApart } from './tenants/separation-reports.ts';
 import { newCorrelationId } from './shared/ids.ts';
@@ -42,11 +30,9 @@ import { createRefusalRecords } from './tenants/admission/refusal-records.ts';
 import { createUsage } from './tenants/usage.ts';
 import { type AuthorLog, createAuthorLog } from './tenants/author-log.ts';
 import { authProblems, signInProblems } from './tenants/auth-problems.ts';
-import { claimedTenant } from './tenants/claimed-tenant.ts';
 import { keptProblems } from './tenants/kept-problems.ts';
 import { createDispatch } from './tenants/dispatch.ts';
 import { createRegistry, type Registry } from './tenants/registry.ts';
-import { neededScopes } from './tenants/toolset/needed-scopes.ts';
 import { ToolsetUsers } from './tenants/toolset-users.ts';
 import type { Vault } from './vault/vault.ts';
 
@@ -75,33 +61,8 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-/** For one request to an issuer of access tokens: callers wait for it. */
-const ISSUER_MS = 5000;
-/** For one request to a provider while somebody signs in. */
-const SIGN_IN_MS = 10_000;
 /** After the drain: what is stopped then still gets its coded answer before its connection is cut. */
 const LAST_ANSWER_MS = 1000;
-
-/** What was opened so far, closed last first. One that fails does not keep the others open. */
-class Opened {
-  readonly #closers: (() => unknown)[] = [];
-
-  add(close: () => unknown): void {
-    this.#closers.push(close);
-  }
-
-  async close(): Promise<void> {
-    const failures: unknown[] = [];
-    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
-      try {
-        await close();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
-  }
-}
 
 /** Rejects with a `PortInUse` where the port is taken, with an `AuditRefused` where another server writes to the data folder. */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
@@ -117,25 +78,26 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 async function build({ server, version, vault, log, entries }: RuntimeOptions, opened: Opened): Promise<Runtime> {
   const { dataDir, drainMs } = server;
   const supervisorId = newCorrelationId();
-  const audit = await createAuditLog({
-    dataDir,
-    mode: server.audit.mode,
-    supervisorId,
-    onRefused: (tenant, reason) => log.error({ tenant, reason }, 'the audit trail cannot be written, so nothing is done'),
-  });
-  opened.add(() => audit.close());
+  const audit = opened.use(
+    await createAuditLog({
+      dataDir,
+      mode: server.audit.mode,
+      supervisorId,
+      onRefused: (tenant, reason) => log.error({ tenant, reason }, 'the audit trail cannot be written, so nothing is done'),
+    }),
+  );
   // What a call that outlives its tenant says must not bring its log back.
-  const authorLog = createAuthorLog(dataDir, { isServed: (tenant) => registry.get(tenant) !== undefined });
-  opened.add(() => authorLog.close());
+  const authorLog = opened.use(createAuthorLog(dataDir, { isServed: (tenant) => registry.get(tenant) !== undefined }));
   const osWall = findOsWall(server.osWall);
   for (const { name, missing } of osWall.walls)
     if (missing !== undefined) log.warn({ wall: name, ...missing }, 'a wall of the operating system is missing');
   const counts = new Counts();
-  const usage = createUsage({
-    store: vault.usage,
-    onUnsaved: (err) => log.warn({ err }, 'what tenants used could not be stored'),
-  });
-  opened.add(() => usage.close());
+  const usage = opened.use(
+    createUsage({
+      store: vault.usage,
+      onUnsaved: (err) => log.warn({ err }, 'what tenants used could not be stored'),
+    }),
+  );
   const hosts = createHosts({
     runDir: join(dataDir, 'run'),
     spares: server.spares,
@@ -160,56 +122,58 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
   opened.add(() => hosts.close(0));
   const authFile = ({ id, auth }: CompiledTenant) => (auth === server.auth ? 'leasehold.json' : `tenants/${id}/tenant.json`);
   const users = new ToolsetUsers();
-  const registry = await createRegistry({
-    server,
-    hosts,
-    users,
-    audit,
-    log,
-    problemsOf: (tenant) => [
-      ...keptProblems(tenant, vault),
-      ...connectionProblems(tenant, vault.secrets),
-      ...authProblems(tenant.auth, authFile(tenant), server, vault.secrets),
-      ...(tenant.auth.embedded ? signInProblems(server, vault.secrets) : []),
-    ],
-  });
-  opened.add(() => registry.close());
+  const registry = opened.use(
+    await createRegistry({
+      server,
+      hosts,
+      users,
+      audit,
+      log,
+      problemsOf: (tenant) => [
+        ...keptProblems(tenant, vault),
+        ...connectionProblems(tenant, vault.secrets),
+        ...authProblems(tenant.auth, authFile(tenant), server, vault.secrets),
+        ...(tenant.auth.embedded ? signInProblems(server, vault.secrets) : []),
+      ],
+    }),
+  );
 
   const { privateOrigins, net } = server;
   const { secrets, rejections, grants, refreshLocks, flows } = vault;
   const now = Date.now;
-  const credentials = createCredentials({
-    secrets,
-    rejections,
-    grants,
-    refreshLocks,
-    audit,
-    privateOrigins,
-    net,
-    connectLink: (ask) => connectOffer({ flows, audit, now }, url, ask),
-  });
-  opened.add(() => credentials.close());
-  const connecting = new ConnectFlows({
-    flows,
-    grants,
-    rejections,
-    secrets,
-    audit,
-    privateOrigins,
-    net,
-    now,
-    redirectUri: () => `${url}/connect/callback`,
-    connectionOf(tenant, slot) {
-      const config = registry.get(tenant)?.config;
-      const connection = config?.connections.get(slot);
-      return config !== undefined && connection?.type === 'oauth2' ? { name: config.name, connection } : undefined;
-    },
-    onConnected: ({ tenant, id }) => http.onElicitationComplete(tenant, id),
-  });
-  opened.add(() => connecting.close());
+  const credentials = opened.use(
+    createCredentials({
+      secrets,
+      rejections,
+      grants,
+      refreshLocks,
+      audit,
+      privateOrigins,
+      net,
+      connectLink: (ask) => connectOffer({ flows, audit, now }, url, ask),
+    }),
+  );
+  const connecting = opened.use(
+    new ConnectFlows({
+      flows,
+      grants,
+      rejections,
+      secrets,
+      audit,
+      privateOrigins,
+      net,
+      now,
+      redirectUri: () => `${url}/connect/callback`,
+      connectionOf(tenant, slot) {
+        const config = registry.get(tenant)?.config;
+        const connection = config?.connections.get(slot);
+        return config !== undefined && connection?.type === 'oauth2' ? { name: config.name, connection } : undefined;
+      },
+      onConnected: ({ tenant, id }) => http.onElicitationComplete(tenant, id),
+    }),
+  );
   const admission = createAdmission({ capacity: server.concurrentCalls });
-  const refusals = createRefusalRecords(audit, (err) => log.warn({ err }, 'refused calls could not be audited'));
-  opened.add(() => refusals.close());
+  const refusals = opened.use(createRefusalRecords(audit, (err) => log.warn({ err }, 'refused calls could not be audited')));
   const dispatch = createDispatch({
     registry,
     admission,
@@ -227,60 +191,7 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
     mapStack: (tenant, stack) => registry.mapStack(tenant, stack),
     resourceUpdated: (tenant, uri) => http.onResourceUpdated(tenant, uri),
   });
-  const issuers = new GuardedFetch({ privateOrigins, net, timeoutMs: ISSUER_MS });
-  opened.add(() => issuers.close());
-  const issuerMetadata = new AuthorizationServers(issuers, Date.now);
-  const subjects = new Subjects({ signIn: server.signIn, users: vault.users, login: vault.login, now });
-  const access = new TenantAccess({
-    subjects,
-    resources: () => new Resources(url, server.routing),
-    authOf: (tenant) => registry.get(tenant)?.config.auth ?? server.auth,
-    scopesOf: (tenant) => neededScopes(registry.get(tenant)?.toolset),
-    memberships: vault.memberships,
-  });
-  const upstream = new Authorization({
-    privateOrigins,
-    net,
-    now,
-    timeoutMs: SIGN_IN_MS,
-    redirectUri: () => url + SIGN_IN_CALLBACK,
-  });
-  opened.add(() => upstream.close());
-  const login = new LoginServer({
-    subjects,
-    upstream: new UpstreamSignIn({
-      authorization: upstream,
-      providers: server.signIn.providers,
-      secrets,
-      login: vault.login,
-      fetch: (address, request) => issuers.fetch(address, request),
-      metadata: (issuer) => issuerMetadata.of({ issuer, endpoints: undefined }),
-      onFailure: (issuer, reason) => log.warn({ issuer, reason }, 'a provider that people sign in with cannot be asked'),
-      now,
-    }),
-    issuer: () => url,
-    wanted: () => server.auth.embedded || registry.list().some(({ config }) => config.auth.embedded),
-    login: vault.login,
-    users: vault.users,
-    access,
-    audit,
-    fetch: (address, request) => issuers.fetch(address, request),
-    errorPage: (error) => ({ headers: PAGE_HEADERS, body: documentOf(protocolErrorPage(error)) }),
-    onFailure: (err) => log.warn({ err }, 'the embedded authorization server failed'),
-    now,
-  });
-  const inbound = createInboundAuth({
-    server,
-    configOf: (tenant) => registry.get(tenant)?.config,
-    baseUrl: () => url,
-    tokens: vault.tokens,
-    secrets,
-    tenantOfClaim: (value) => claimedTenant(registry, value),
-    fetch: (address, request) => issuers.fetch(address, request),
-    metadata: (issuer) => issuerMetadata.of({ issuer, endpoints: undefined }),
-    onFailure: (issuer, reason) => log.warn({ issuer, reason }, 'an issuer of access tokens cannot be asked'),
-    sources: [ownTokens({ issuer: () => url, login: vault.login, access, now })],
-  });
+  const { inbound, login } = buildCallers({ server, vault, audit, log, registry, url: () => url }, opened);
   const health = (): Health => {
     const detail = { store: vault.healthy(), audit: audit.healthy(), tenantsApart: tenantsApart(hosts) };
     return { ready: detail.store && detail.audit, detail };
@@ -312,19 +223,12 @@ async function build({ server, version, vault, log, entries }: RuntimeOptions, o
     await served;
   });
   const { url, port } = await http.listen();
-  let adminUrl: string | undefined;
-  if (server.adminListen !== undefined) {
-    const metrics = createMetrics({
-      counts,
-      admission: (tenant) => admission.state(tenant),
-      apart: () => tenantsApart(hosts),
-      ready: () => health().ready,
-    });
-    opened.add(() => metrics.close());
-    const admin = await startAdmin({ config: server, listen: server.adminListen, health, metrics });
-    opened.add(() => admin.close());
-    adminUrl = admin.url;
-  }
+  const adminUrl = await startOperator(
+    server,
+    health,
+    { counts, admission: (tenant) => admission.state(tenant), apart: () => tenantsApart(hosts) },
+    opened,
+  );
   const flush = async (): Promise<void> => {
     await Promise.all([audit.flush(), authorLog.flush()]);
   };

@@ -64,9 +64,26 @@ export const ROOMS: { readonly [room: string]: Room } = {
     runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/login', 'src/tenants', 'src/connections'],
     side: 'supervisor',
   },
+  // the rooms put together; the composition root says in which order
+  'src/runtime': {
+    runs: [
+      ...LEAVES,
+      'src/config',
+      'src/vault',
+      'src/audit',
+      'src/metrics',
+      'src/auth',
+      'src/login',
+      'src/connections',
+      'src/tenants',
+      'src/server',
+    ],
+    side: 'supervisor',
+  },
   'src/runtime.ts': {
     runs: [
       ...LEAVES,
+      'src/runtime',
       'src/config',
       'src/vault',
       'src/audit',
