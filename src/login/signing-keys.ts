@@ -17,21 +17,25 @@ const COOKIE_KEY_MS = 3650 * DAY_MS;
 export interface SigningKeys {
   /** Private, the one that signs first. */
   readonly jwks: readonly JWK[];
-  /** Epoch milliseconds: then there must be another one. */
+  /** Epoch milliseconds: then there is another one, or one less. */
   readonly until: number;
 }
 
 export function signingKeys(login: LoginStore, now: () => number): SigningKeys {
   const at = now();
   const stored = login.list(KIND, at);
-  const newest = stored.at(-1);
+  const [oldest, newest] = [stored.at(0), stored.at(-1)];
+  const firstEnd = oldest?.expiresAt ?? Number.POSITIVE_INFINITY;
   if (newest !== undefined && newest.expiresAt - OVERLAP_MS > at)
-    return { jwks: stored.toReversed().map(({ value }) => value as JWK), until: newest.expiresAt - OVERLAP_MS };
+    return {
+      jwks: stored.toReversed().map(({ value }) => value as JWK),
+      until: Math.min(newest.expiresAt - OVERLAP_MS, firstEnd),
+    };
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const jwk = { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), alg: 'ES256', use: 'sig' } as JWK & { kid: string };
-  const until = at + ROTATE_MS;
-  login.put(KIND, jwk.kid, { value: { ...jwk }, expiresAt: until + OVERLAP_MS }, {}, MOST);
-  return { jwks: [jwk, ...stored.toReversed().map(({ value }) => value as JWK)], until };
+  login.put(KIND, jwk.kid, { value: { ...jwk }, expiresAt: at + ROTATE_MS + OVERLAP_MS }, {}, MOST);
+  const jwks = [jwk, ...stored.toReversed().map(({ value }) => value as JWK)];
+  return { jwks, until: Math.min(at + ROTATE_MS, firstEnd) };
 }
 
 /** What a token is verified with, by its `kid`. */

@@ -119,9 +119,15 @@ export class Person {
   readonly stops: readonly string[];
   /** As a proxy says it. */
   address: string | undefined;
+  /** Each cookie as it was set. */
+  readonly set: string[] = [];
 
   constructor(...stops: readonly string[]) {
     this.stops = [REDIRECT, ...stops];
+  }
+
+  protected send(url: string, init: RequestInit): Promise<Response> {
+    return fetch(url, init);
   }
 
   async fetch(url: string, init: RequestInit = {}): Promise<Response> {
@@ -133,8 +139,9 @@ export class Person {
       cookie,
       ...(this.address === undefined ? {} : { 'x-forwarded-for': this.address }),
     };
-    const response = await fetch(url, { ...init, redirect: 'manual', headers });
+    const response = await this.send(url, { ...init, redirect: 'manual', headers });
     for (const line of response.headers.getSetCookie()) {
+      this.set.push(line);
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       this.#cookies.set(name, { value, path: /path=([^;]+)/i.exec(line)?.[1] ?? '/' });
     }

@@ -1,15 +1,19 @@
 // What the embedded authorization server does not do, whoever asks: each is refused, and what was stolen ends.
 // Not responsible for stock clients (`clients`).
-import { request as httpRequest } from 'node:http';
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
-import { decodeJwt, generateKeyPair } from 'jose';
+import { closeSync, openSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { decodeJwt, decodeProtectedHeader, generateKeyPair } from 'jose';
 import t, { type Test } from 'tap';
 import type { OAuth2Connection } from '../../src/config/compiled.ts';
 import { connectOffer } from '../../src/connections/connect/connect-link.ts';
+import { ROTATE_MS } from '../../src/login/signing-keys.ts';
 import { SERVER_OWNER } from '../../src/shared/ids.ts';
 import { INTROSPECTION_SECRET, SIGN_IN_CLIENT, startForeignIssuer } from '../auth/foreign-issuer.ts';
-import { Person, REDIRECT, scene, signInAt, WireClient } from './login-scene.ts';
+import { until } from '../helpers/cli.ts';
+import type { ServedEstate } from '../helpers/runtime.ts';
+import { PASSWORD, Person, REDIRECT, scene, signInAt, WireClient } from './login-scene.ts';
 import { CANARY, ID_TOKENS, idToken, RULES, USER_INFOS, WAYS_BACK } from './upstream-answers.ts';
 
 async function connected(t: Test, server?: Record<string, unknown>, registered = true) {
@@ -422,6 +426,100 @@ t.test('who is signed in needs no code to connect an account, and somebody else 
   t.equal((await eve.open(url)).status, 404);
 });
 
+t.test('no record: nobody is signed in, nothing is allowed, no token is given; and all of it works afterwards', async (t) => {
+  const { served, client, acme } = await connected(t);
+  const ada = new Person();
+  const tokens = (await client.redeem((await ada.through(client.url(acme))).get('code') ?? '')).json;
+  const session = ada.set.find((cookie) => cookie.includes('session'));
+  t.match(session, /^lh-session=[^;]+; path=\/; .*samesite=lax; httponly$/i, 'on loopback, where there is no https');
+  const codeOf = async () => new URL((await ada.open(client.url(acme))).url).searchParams.get('code') ?? '';
+  const code = await codeOf();
+  const eve = new Person();
+  served.vault.memberships.grant('acme', 'eve', [], Date.now());
+  const asked = await eve.open(client.url(acme));
+  const other = new Person();
+  const consent = await other.signIn(client.url(acme, { prompt: 'consent' }));
+
+  const empty = await fillAuditDisk(served);
+  const redeemed = await client.redeem(code);
+  t.ok(redeemed.status >= 500 && redeemed.json.access_token === undefined && redeemed.json.refresh_token === undefined);
+  const refreshed = await client.refresh(tokens.refresh_token);
+  t.ok(refreshed.status >= 500 && refreshed.json.access_token === undefined && refreshed.json.refresh_token === undefined);
+  t.ok((await eve.submit(asked, { do: 'sign-in', name: 'eve', password: PASSWORD })).status >= 500);
+  t.match((await eve.open(client.url(acme))).text, /name="password"/, 'she is not signed in');
+  t.ok((await other.submit(consent, { do: 'allow' })).status >= 500);
+  t.ok((await ada.submit(await ada.open(`${served.runtime.url}/sign-out`), {})).status >= 500);
+  const grants = served.vault.login.list('Grant', Date.now()).length;
+  await empty();
+
+  t.equal(served.vault.login.list('Grant', Date.now()).length, grants, 'nothing came of it later');
+  t.match(await other.submit(consent, { do: 'allow' }), { url: /code=/ });
+  t.match((await eve.signIn(client.url(acme), 'eve')).text, /Allow Wire/);
+  t.equal((await client.redeem(await codeOf())).status, 200);
+  const kinds = kindsOf(await served.audit('acme'));
+  t.ok(kinds.includes('audit.gap'));
+});
+
+/** As if the disk under the audit were full, and no other: its journal's descriptor leads to /dev/full, and no other segment can be begun. */
+async function fillAuditDisk({ dataDir, runtime }: ServedEstate): Promise<() => Promise<void>> {
+  const folder = join(dataDir, 'audit', 'journal');
+  const fd = readdirSync('/proc/self/fd')
+    .map(Number)
+    .find((one) => isIn(folder, one));
+  if (fd === undefined) throw new Error('no journal is open');
+  renameSync(folder, `${folder}.away`);
+  writeFileSync(folder, '');
+  closeSync(fd);
+  if (openSync('/dev/full', 'w') !== fd) throw new Error('another file took the place of the journal');
+  return async () => {
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+    await until(async () => (await fetch(`${runtime.url}/readyz`)).status === 200);
+  };
+}
+
+function isIn(folder: string, fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${folder}/`);
+  } catch {
+    return false;
+  }
+}
+
+t.test(
+  'signing keys are replaced under a running server: old tokens are good to their end, new ones are of the new key',
+  async (t) => {
+    const clock = Date.now;
+    let ahead = 0;
+    Date.now = () => clock() + ahead;
+    t.teardown(() => (Date.now = clock));
+    const { served, client, acme } = await connected(t);
+    const person = new Person();
+    const keys = async () => {
+      const { keys }: any = await (await fetch(`${served.runtime.url}/oauth/jwks`)).json();
+      return keys.map(({ kid }: { kid: string }) => kid) as string[];
+    };
+    const kidOf = (token: string) => decodeProtectedHeader(token).kid;
+    const works = async (token: string) => (await served.call('acme', 'whoami', {}, { token })).status === 200;
+    const [first] = await keys();
+    ahead = ROTATE_MS - 60_000;
+    await client.register();
+    const old = (await client.redeem((await person.through(client.url(acme))).get('code') ?? '')).json;
+    t.equal(kidOf(old.access_token), first);
+    ahead += 120_000;
+    const anew = (await client.refresh(old.refresh_token)).json;
+    const [second, ...others] = await keys();
+    t.strictSame([kidOf(anew.access_token), others], [second, [first]], 'both are published');
+    t.not(second, first);
+    t.strictSame([await works(old.access_token), await works(anew.access_token)], [true, true]);
+    ahead += 600_000;
+    t.strictSame([await works(old.access_token), await works(anew.access_token)], [false, false], 'ten minutes each');
+    ahead += 86_400_000;
+    t.strictSame(await keys(), [second]);
+    t.ok(await works((await client.refresh(anew.refresh_token)).json.access_token));
+  },
+);
+
 t.test('nothing is there where no tenant wants it', async (t) => {
   const served = await scene(t, { auth: {} });
   for (const path of ['/.well-known/oauth-authorization-server', '/oauth/authorize', '/oauth/jwks', '/sign-in/x', '/sign-out'])
@@ -458,13 +556,10 @@ t.test('metadata says what there is; private keys stay; a changed token is none'
 t.test('behind a proxy: addresses are those of the public URL, cookies are bound to https', async (t) => {
   const { served } = await connected(t, { publicUrl: 'https://mcp.example.test/base' }, false);
   const { port } = served.runtime;
-  const get = async (path: string, headers: Record<string, string> = {}) => {
-    const request = httpRequest({
-      port,
-      path,
-      headers: { host: 'mcp.example.test', 'x-forwarded-host': 'evil.example', ...headers },
-    });
-    const [response] = await once(request.end(), 'response');
+  const get = async (path: string, more: Record<string, string> = {}, method = 'GET', body = '') => {
+    const headers = { host: 'mcp.example.test', 'x-forwarded-host': 'evil.example', ...more };
+    const request = httpRequest({ port, path, method, headers });
+    const [response] = (await once(request.end(body), 'response')) as [IncomingMessage];
     let text = '';
     for await (const part of response) text += part;
     return { status: response.statusCode, headers: response.headers, text };
@@ -490,6 +585,27 @@ t.test('behind a proxy: addresses are those of the public URL, cookies are bound
     cookie: cookies.map((cookie) => cookie.split(';')[0]).join('; '),
   });
   t.match(page, { status: 200, text: /wants to use <strong>acme/ });
+
+  // Somebody signed in: that cookie no sibling host and no plain http can set or see.
+  class Proxied extends Person {
+    protected override async send(url: string, { body, headers, method }: RequestInit): Promise<Response> {
+      const form = { ...(headers as Record<string, string>), 'content-type': 'application/x-www-form-urlencoded' };
+      const path = url.slice(base.length);
+      const answer = await get(path, form, method, body instanceof URLSearchParams ? body.toString() : '');
+      const { location, 'set-cookie': set = [] } = answer.headers;
+      const kept = [...set.map((line) => ['set-cookie', line]), ...(location === undefined ? [] : [['location', location]])];
+      return new Response(answer.text, { status: answer.status ?? 0, headers: kept as [string, string][] });
+    }
+  }
+  const person = new Proxied();
+  const browsed = Object.assign(new WireClient(base), { id: 'c' });
+  t.match((await person.through(browsed.url(`${base}/t/acme/mcp`))).get('code'), /./);
+  const sessions = person.set.filter((cookie) => cookie.includes('session'));
+  t.ok(sessions.length >= 2, 'it, and its signature');
+  for (const cookie of sessions) {
+    t.match(cookie, /^__Host-lh-session(?:\.sig)?=[^;]+; path=\/; .*samesite=lax; secure; httponly$/i);
+    t.notMatch(cookie, /domain/i);
+  }
 });
 const CLIENT = {
   client_id: 'c',
