@@ -48,7 +48,7 @@ export const SIGN_IN_PRESETS: { readonly [name: string]: SignInPreset } = {
       userinfo: 'https://api.github.com/user',
     },
     clientAuth: 'client_secret_post',
-    // Whom somebody is, is public there.
+    // Who somebody is, is public there.
     scopes: [],
     // A number. `login` can be changed, and then be taken by somebody else.
     subject: 'id',

@@ -1,9 +1,12 @@
 // People who sign in here and their memberships: the command, what is stored, what is recorded, and what a changed password ends.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
+import type { AuditEvent } from '../../src/audit/record.ts';
 import { Resources } from '../../src/auth/resource.ts';
 import { DEFAULT_AUTH } from '../../src/config/compile-auth.ts';
 import type { CompiledSignIn, CompiledSignInProvider } from '../../src/config/compiled-auth.ts';
@@ -11,6 +14,7 @@ import { compileSignIn } from '../../src/config/compile-sign-in.ts';
 import { Authorization } from '../../src/connections/connect/authorization.ts';
 import { hashPassword, Passwords } from '../../src/login/passwords.ts';
 import { publicKeys, ROTATE_MS, signingKeys } from '../../src/login/signing-keys.ts';
+import { LoginServer } from '../../src/login/login-server.ts';
 import { Subjects } from '../../src/login/subjects.ts';
 import { TenantAccess } from '../../src/login/tenant-access.ts';
 import { UpstreamSignIn } from '../../src/login/upstream/upstream-sign-in.ts';
@@ -177,6 +181,52 @@ t.test('a sign-in by a provider that was begun is good for ten minutes, for the 
   t.match(await new UpstreamSignIn({ ...ports, providers: {} }).end(other, 'browser'), { reason: /no such provider/ });
   now += 1000;
   t.match(await upstream.end(old, 'browser'), { kind: 'unknown' });
+});
+
+t.test('whom a provider vouches for is signed in only with its record', async (t) => {
+  const { login, users, memberships } = vaultIn(t, t.testdir());
+  const signIn = { accounts: true, providers: {} };
+  const subjects = new Subjects({ signIn, users, login, now: Date.now });
+  const resources = () => new Resources('https://mcp.example', { path: true, host: undefined, header: undefined, claim: false });
+  const access = new TenantAccess({ subjects, memberships, resources, authOf: () => DEFAULT_AUTH, scopesOf: () => [] });
+  const begun = { uid: 'u', provider: 'hub', tenant: 'acme', client: 'mcp' };
+  const events: AuditEvent[] = [];
+  let broken = true;
+  const server = new LoginServer({
+    subjects,
+    access,
+    login,
+    users,
+    issuer: () => 'https://mcp.example',
+    wanted: () => true,
+    upstream: {
+      begin: async () => ({ ok: false, reason: 'not asked' }),
+      end: async () => ({ kind: 'who', begun, who: { subject: 'hub:42', called: undefined } }),
+    },
+    audit: {
+      append: async (event) => {
+        if (broken) throw new Error('the disk is full');
+        events.push(event);
+      },
+    },
+    fetch: () => Promise.reject(new Error('nobody is asked')),
+    errorPage: () => ({ headers: {}, body: '' }),
+    onFailure: (cause) => t.fail(String(cause)),
+    now: Date.now,
+  });
+  const seconds = Math.floor(Date.now() / 1000);
+  const step = { jti: 'u', kind: 'Interaction', iat: seconds, exp: seconds + 60, returnTo: 'https://mcp.example/on', params: {} };
+  const prompt = { name: 'login', reasons: ['no_session'], details: {} };
+  login.put('Interaction', 'u', entry({ ...step, prompt }), {}, MOST);
+  const request = new IncomingMessage(new Socket());
+  const exchange = { request, response: new ServerResponse(request), address: '127.0.0.1', correlation: 'C' };
+  const result = () => login.find('Interaction', 'u', Date.now())?.value['result'];
+  await t.rejects(server.returned(exchange, new URLSearchParams(), 'browser'), /disk is full/);
+  t.equal(result(), undefined);
+  broken = false;
+  t.match(await server.returned(exchange, new URLSearchParams(), 'browser'), { kind: 'on', to: 'https://mcp.example/on' });
+  t.match(result(), { login: { accountId: 'hub:42' } });
+  t.match(events, [{ kind: 'login.signed_in', subject: 'hub:42', provider: 'hub', tenant: 'acme', correlation: 'C' }]);
 });
 
 t.test(

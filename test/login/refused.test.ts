@@ -201,6 +201,7 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
     strict: { ...application, issuer: origin, allow: { emailDomains: ['acme.example'], claims: { hd: ['acme.example'] } } },
     hub: plain('hub'),
     slow: plain('slow'),
+    inside: { ...plain('inside'), endpoints: { ...plain('inside').endpoints, userinfo: 'https://169.254.169.254/latest' } },
     down: { ...application, issuer: 'http://127.0.0.1:1' },
     elsewhere: { ...plain('elsewhere'), tenants: ['globex'] },
   });
@@ -320,6 +321,7 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
   });
   await t.test('user info', async (t) => {
     for (const [why, body, reason] of USER_INFOS) await refused(t, why, 'hub', () => (info = body), reason);
+    await refused(t, 'a private address', 'inside', () => undefined, /user info: .*ADDRESS_REFUSED/);
     for (const [why, body, reason, claims] of RULES) {
       const spoil = async () => {
         info = body;
