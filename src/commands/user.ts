@@ -2,6 +2,7 @@
 // Not responsible for signing in (`login/`).
 // Invariant: a password comes from a prompt without echo or from stdin and is never printed; recorded first, changed then.
 import { hashPassword, passwordProblem } from '../login/passwords.ts';
+import { Subjects } from '../login/subjects.ts';
 import { NO_TENANT } from '../audit/record.ts';
 import type { SecretRef } from '../config/compiled.ts';
 import { SIGN_IN_CALLBACK } from '../config/sign-in-presets.ts';
@@ -172,30 +173,52 @@ function member(work: Work, { tenant, name, scopes }: Wanted, action: 'grant' | 
   });
 }
 
-function list(work: Work, tenant: string | undefined): Promise<number> {
-  const { io, json } = work;
-  return withVault(work.estate.config, ({ vault }) => {
-    const rows = tenant === undefined ? people(vault) : vault.memberships.list(tenant);
+function list({ io, json, estate: { config } }: Work, tenant: string | undefined): Promise<number> {
+  return withVault(config, ({ vault }) => {
+    const subjects = new Subjects({ signIn: config.signIn, users: vault.users, login: vault.login, now: Date.now });
+    const rows = tenant === undefined ? people(vault, subjects) : members(vault, subjects, tenant);
     if (json) io.stdout.write(`${JSON.stringify(rows)}\n`);
     else if (rows.length === 0) io.stderr.write('there are none\n');
-    else
-      io.stdout.write(
-        rows
-          .map((row) => ('tenants' in row ? `${row.name}  ${row.tenants.join(' ') || 'no tenant'}\n` : memberRow(row)))
-          .join(''),
-      );
+    else io.stdout.write(rows.map((row) => ('tenants' in row ? personRow(row) : memberRow(row))).join(''));
     return 0;
   });
 }
 
+/** `called`: what a provider calls them, where it has said so. */
+interface Called {
+  readonly called?: string;
+}
+
+function calledBy(subjects: Subjects, subject: string): Called {
+  const { called } = subjects.shown(subject);
+  return called === undefined ? {} : { called };
+}
+
 /** Those with accounts, and those of providers who are a member of anything. */
-function people({ users, memberships }: Vault) {
+function people({ users, memberships }: Vault, subjects: Subjects) {
   const accounts = users.list();
   const others = memberships.subjects().filter((subject) => subject.includes(':'));
-  return [...accounts, ...others.map((name) => ({ name }))].map((one) => ({
+  return [...accounts, ...others.map((name) => ({ name, ...calledBy(subjects, name) }))].map((one) => ({
     ...one,
     tenants: memberships.of(one.name).map(({ tenant }) => tenant),
   }));
+}
+
+function members({ memberships }: Vault, subjects: Subjects, tenant: string): (Membership & Called)[] {
+  return memberships.list(tenant).map((one) => ({ ...one, ...calledBy(subjects, one.subject) }));
+}
+
+function personRow({ name, called, tenants }: Called & { readonly name: string; readonly tenants: readonly string[] }): string {
+  return `${shown(name, called)}  ${tenants.join(' ') || 'no tenant'}\n`;
+}
+
+function memberRow({ subject, called, scopes, since }: Membership & Called): string {
+  const may = scopes.length === 0 ? 'all scopes' : scopes.join(' ');
+  return `${shown(subject, called)}  ${may}  since ${new Date(since).toISOString()}\n`;
+}
+
+function shown(subject: string, called: string | undefined): string {
+  return called === undefined ? subject : `${subject} (${called})`;
 }
 
 function providers({ io, json, estate: { config } }: Work): Promise<number> {
@@ -221,9 +244,4 @@ function providers({ io, json, estate: { config } }: Work): Promise<number> {
       io.stderr.write('there are none; "auth": { "embedded": { "signIn": … } } in leasehold.json names them\n');
     return 0;
   });
-}
-
-function memberRow({ subject, scopes, since }: Membership): string {
-  const may = scopes.length === 0 ? 'all scopes' : scopes.join(' ');
-  return `${subject}  ${may}  since ${new Date(since).toISOString()}\n`;
 }

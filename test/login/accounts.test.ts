@@ -71,6 +71,8 @@ t.test('leasehold user: passwords from stdin, memberships, a record of each, not
   const vault = vaultIn(t, join(estate, '.leasehold'), key);
   t.equal(await new Passwords().matches(PASSWORD, vault.users.find('ada@acme.com')?.password), true);
   t.match(vault.memberships.find('acme', 'ada@acme.com'), { scopes: ['read', 'write'] });
+  const called = { value: { called: 'Ada' }, expiresAt: Date.now() + 60_000 };
+  vault.login.put('Called', 'hub:42', called, { account: 'hub:42' }, MOST);
   t.match(await user(['revoke', 'acme', 'ada@acme.com']), { code: 0 });
   t.match(await user(['revoke', 'acme', 'ada@acme.com']), { code: 1, stderr: /no member/ });
   t.match(await user(['providers']), {
@@ -81,7 +83,8 @@ t.test('leasehold user: passwords from stdin, memberships, a record of each, not
   t.match(await user(['grant', 'acme', 'nowhere:42']), { code: 1, stderr: /there is no provider nowhere/ });
   t.match(await user(['grant', 'acme', "hub:4'2"]), { code: 2, stderr: /somebody of a provider is/ });
   t.match(await user(['add', 'hub:42']), { code: 2, stderr: /a name is/ });
-  t.match(await user(['list']), { stdout: 'ada@acme.com  globex\nhub:42  acme\n' });
+  t.match(await user(['list']), { stdout: 'ada@acme.com  globex\nhub:42 (Ada)  acme\n' });
+  t.match(await user(['list', 'acme']), { stdout: /^hub:42 \(Ada\) {2}all scopes {2}since / });
   t.match(await user(['remove', 'ada@acme.com']), { code: 0 });
   t.match(await user(['remove', 'hub:42']), { code: 0 });
   t.match(await user(['list']), { stdout: '', stderr: /there are none/ });

@@ -35,12 +35,22 @@ export const ROOMS: { readonly [room: string]: Room } = {
   'src/auth': { runs: [...LEAVES, 'src/auth/policy.ts'], side: 'supervisor' },
   // hashes and compares; the command that sets a password needs no more of the authorization server
   'src/login/passwords.ts': { runs: LEAVES, side: 'supervisor' },
+  // names of people, for pages and for the command that lists them
+  'src/login/subjects.ts': { runs: LEAVES, side: 'supervisor' },
   // rows of the store; whoever lists or removes them needs no more of it either
   'src/login/consents.ts': { runs: [...LEAVES, 'src/config'], side: 'supervisor' },
   'src/login/permissions.ts': { runs: [...LEAVES, 'src/login/consents.ts'], side: 'supervisor' },
   // the embedded authorization server
   'src/login': {
-    runs: [...LEAVES, 'src/login/passwords.ts', 'src/login/consents.ts', 'src/login/permissions.ts', 'src/config', 'src/auth'],
+    runs: [
+      ...LEAVES,
+      'src/login/passwords.ts',
+      'src/login/subjects.ts',
+      'src/login/consents.ts',
+      'src/login/permissions.ts',
+      'src/config',
+      'src/auth',
+    ],
     types: ['src/connections'],
     side: 'supervisor',
   },
@@ -61,7 +71,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
   },
   'src/metrics': { runs: LEAVES, side: 'supervisor' },
   'src/server': {
-    runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/login', 'src/tenants', 'src/connections'],
+    runs: [...LEAVES, 'src/mcp', 'src/auth', 'src/login', 'src/login/subjects.ts', 'src/tenants', 'src/connections'],
     side: 'supervisor',
   },
   // the rooms put together; the composition root says in which order
@@ -74,6 +84,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/metrics',
       'src/auth',
       'src/login',
+      'src/login/subjects.ts',
       'src/connections',
       'src/tenants',
       'src/server',
@@ -118,6 +129,7 @@ export const ROOMS: { readonly [room: string]: Room } = {
       'src/vault',
       'src/audit',
       'src/login/passwords.ts',
+      'src/login/subjects.ts',
       'src/login/permissions.ts',
       'src/connections',
       'src/tenants/author-log.ts',
