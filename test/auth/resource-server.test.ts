@@ -2,7 +2,7 @@
 // may not use is nowhere to be seen. Each requirement is cited by a test; the last one says which are not.
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -185,6 +185,10 @@ await verifies(['R5', 'R7', 'R16'], 'statuses, and error codes', async (t) => {
   t.strictSame([basic.status, challengeOf(basic)['error']], [401, undefined], 'another scheme is no credential');
   t.equal((await call(`${url}?access_token=${await issuer.sign(url)}`, undefined)).status, 401);
   t.equal((await call(url, await issuer.sign(url), 'hidden_tool')).status, 403);
+  const good = `Bearer ${await issuer.sign(url)}`;
+  const headers = ['host', new URL(url).host, 'authorization', good, 'authorization', good];
+  const [twice] = (await once(httpRequest(url, { method: 'POST', headers }).end('{}'), 'response')) as [IncomingMessage];
+  t.equal(twice.resume().statusCode, 400, 'credentials twice are no request');
 });
 
 await verifies(
@@ -248,6 +252,7 @@ await verifies(['R9'], 'no token in any file of the data folder, in no log', asy
   for (const token of tokens) t.notOk(all.includes(token.slice(-24)), token.slice(0, 8));
 });
 
+// R11 where the server itself is the authorization server: `test/login/refused`.
 await verifies(['R10', 'R11'], 'TLS but for loopback; other authorization servers are named, never stood in for', async (t) => {
   t.match(parsePublicUrl('http://mcp.example.com', false), { ok: false });
   for (const issuer of ['http://login.example.com', 'javascript:alert(1)', 'file:///etc/passwd', 'https://u:p@x.example'])

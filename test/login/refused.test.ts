@@ -48,6 +48,10 @@ t.test('a token is for one tenant, one client, one use of its code', async (t) =
   const other = new WireClient(served.runtime.url);
   await other.register();
   t.match(await other.redeem(code), { status: 400, json: { error: 'invalid_grant' } }, 'of another client');
+  t.match((await person.open(other.url(acme))).text, /Allow Wire\?/, 'R11 what one application may, another one must ask for');
+  served.vault.memberships.grant('globex', 'ada', [], Date.now());
+  t.match((await person.open(client.url(globex))).text, /Allow Wire\?/, 'and in each tenant');
+  served.vault.memberships.revoke('globex', 'ada');
   t.match(await client.redeem(code, { code_verifier: 'w'.repeat(43) }), { status: 400 }, 'wrong verifier');
   const next = (await person.open(client.url(acme))).url;
   const good = new URL(next).searchParams.get('code') ?? '';
