@@ -4,7 +4,7 @@
 // supervisor is gone: `process.exit` does not return while a thread is stuck in native code or an endless loop.
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import process from 'node:process';
+import { Writable } from 'node:stream';
 import { CHANNEL_FD, type HostStart } from '../src/boundary/host-start.ts';
 import { SupervisorLink } from './host/supervisor-link.ts';
 
@@ -20,6 +20,10 @@ process.on('uncaughtException', (error) => {
 // A terminal or a service manager signals the whole group; when this process ends is for the supervisor to say.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.stderr.on('error', () => {});
+
+// Node's own report of a fatal error goes to descriptor 1, in thousands of small writes that are lost where it does not block, as
+// it would not once it were open here. Nothing else belongs there: what threads print to it goes nowhere.
+Object.defineProperty(process, 'stdout', { value: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 
 const start = JSON.parse(process.argv[2] ?? '') as HostStart;
 const pipe = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });

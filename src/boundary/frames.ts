@@ -80,10 +80,15 @@ export const ToHostSchema = Type.Union([
 ]);
 export type ToHost = Static<typeof ToHostSchema>;
 
+/** Of a pool: those of its limit, one more where each call has its own, and as many that are ending. */
+export const MAX_THREADS = 64;
+
 // ---- host -> supervisor ----------------------------------------------------------------------------------------
 export const FromHostSchema = Type.Union([
   frame('ready', { pid: Id, node: Type.String() }),
   frame('opened', { pool: Id, readyMs: Type.Number() }),
+  /** The threads that the pool has now, by the numbers that Node gives them in this process. Said before they run anything. */
+  frame('threads', { pool: Id, ids: Type.Array(Id, { maxItems: MAX_THREADS }) }),
   /** The pool cannot serve: the bundle failed at load (`failure.detail` holds the stack) or a thread could not start. `closed` follows. */
   frame('broken', { pool: Id, failure: FailureSchema }),
   /** The threads of the pool are gone. */

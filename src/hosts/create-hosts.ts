@@ -154,14 +154,22 @@ class HostProcesses implements Hosts {
     };
     return new Separation(
       {
-        separated: (entry) => tell({ kind, event: 'separated', ...entry }),
+        separated: (entry) => {
+          // It may have been called again before the death was understood.
+          this.#relocate(kind, entry.tenant);
+          tell({ kind, event: 'separated', ...entry });
+        },
         returned: (tenant) => {
-          for (const [pool, of] of this.#pools) if (of.kind === kind && of.tenant === tenant) pool.relocate(of.drainMs);
+          this.#relocate(kind, tenant);
           tell({ kind, event: 'returned', tenant });
         },
       },
       this.#options.healthyMs,
     );
+  }
+
+  #relocate(kind: PoolKind, tenant: string): void {
+    for (const [pool, of] of this.#pools) if (of.kind === kind && of.tenant === tenant) pool.relocate(of.drainMs);
   }
 
   /** `rights` belong to the name: a cordon with rights is one tenant's alone. */

@@ -7,6 +7,7 @@ import type { EgressOutcome } from '../boundary/egress.ts';
 import type { FromHost, PoolLimits } from '../boundary/frames.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import { type Failure, failure } from '../shared/errors.ts';
+import type { OutOfMemory } from './fatal-report.ts';
 import { type Heartbeat, HostProcess } from './host-process.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { type Collected, IncomingRequest } from './incoming-request.ts';
@@ -21,7 +22,7 @@ const FENCED = 'fenced: a thread could not be terminated';
 
 export interface LinkEvents {
   ready(): void;
-  /** `tenants` had work in it; those of a fence have been told before. */
+  /** `tenants` had work in it, or one of them ended it; those of a fence have been told before. */
   died(reason: string, tenants: readonly string[]): void;
   said(text: string): void;
   /** A thread of this tenant cannot be ended. */
@@ -51,7 +52,7 @@ export class HostLink {
     this.process = new HostProcess(host, heartbeat, {
       ready: () => events.ready(),
       frame: (frame, body) => this.#frame(frame, body),
-      died: (reason) => this.#died(reason),
+      died: (reason, memory) => this.#died(reason, memory),
       said: (text) => events.said(text),
     });
   }
@@ -70,7 +71,7 @@ export class HostLink {
 
   /** Starts a pool without an assignment. */
   open(limits: PoolLimits): LinkedPool {
-    const pool = new LinkedPool(this.nextId(), this);
+    const pool = new LinkedPool(this.nextId(), this, limits);
     this.#pools.set(pool.id, pool);
     this.process.say({ t: 'open', pool: pool.id, limits });
     return pool;
@@ -142,6 +143,11 @@ export class HostLink {
         const pool = this.#pools.get(frame.pool);
         if (pool !== undefined) pool.booted = true;
         pool?.listener?.opened();
+        return true;
+      }
+      case 'threads': {
+        const pool = this.#pools.get(frame.pool);
+        if (pool !== undefined) pool.threads = frame.ids;
         return true;
       }
       case 'broken':
@@ -259,10 +265,12 @@ export class HostLink {
     return this.#chunk(stream, body, false);
   }
 
-  #died(reason: string): void {
+  #died(reason: string, memory: OutOfMemory | undefined): void {
     clearTimeout(this.#fenceTimer);
     const why = failure('worker_lost', { detail: `host: ${reason}` });
-    const tenants = this.fenced ? [] : this.#tenants();
+    const exhausted = memory === undefined ? undefined : [...this.#pools.values()].find((pool) => pool.exhausted(memory));
+    const culprit = exhausted?.tenant;
+    const tenants = this.fenced ? [] : culprit === undefined ? this.#tenants() : [culprit];
     this.fenced = true;
     for (const body of this.#bodies.values()) body.lose(why);
     this.#bodies.clear();

@@ -7,9 +7,14 @@ import { BodySender, type ChunkHeader } from '../boundary/body-sender.ts';
 import { checkFromHost } from '../boundary/frame-checks.ts';
 import { FrameDecoder, FrameWriter } from '../boundary/frame-codec.ts';
 import type { FromHost, ToHost } from '../boundary/frames.ts';
+import { FatalReport, type OutOfMemory } from './fatal-report.ts';
 import type { SpawnedHost } from './spawn-host.ts';
 
 const READY_MS = 20_000;
+/** For a process that has ended to be seen so, with the last of what it wrote. */
+const LAST_WORDS_MS = 500;
+/** How V8 ends a process that it cannot give memory. */
+const ABORTED = 'SIGABRT';
 /** What a host may write to stderr before the rest is dropped. */
 const MAX_STDERR_BYTES = 65_536;
 
@@ -24,7 +29,8 @@ export interface HostEvents {
   ready(): void;
   /** False where the frame does not fit what this host was asked. */
   frame(frame: FromHost, body: Uint8Array): boolean;
-  died(reason: string): void;
+  /** `memory`: it ended itself, since this thread could not be given memory. */
+  died(reason: string, memory?: OutOfMemory): void;
   /** A line of its stderr; bounded. */
   said(text: string): void;
 }
@@ -40,6 +46,7 @@ export class HostProcess {
   readonly #decoder = new FrameDecoder((header, body) => this.#frame(header, body));
   readonly #readyTimer: NodeJS.Timeout;
   readonly #pulse: NodeJS.Timeout;
+  readonly #report: FatalReport;
   #unanswered = 0;
   #seq = 0;
   #stderrBytes = 0;
@@ -50,13 +57,14 @@ export class HostProcess {
     this.#writer = new FrameWriter(host.pipe as Writable, () => this.sender.pump());
     this.sender = new BodySender(this.#writer);
     host.pipe.on('data', (chunk: Buffer) => this.#bytes(chunk));
-    host.pipe.on('error', () => this.kill('the pipe broke'));
-    host.pipe.on('close', () => this.kill('the pipe was closed'));
+    this.#report = new FatalReport(host.reports);
+    host.pipe.on('error', () => this.#lost('the pipe broke'));
+    host.pipe.on('close', () => this.#lost('the pipe was closed'));
     host.errors.on('data', (chunk: Buffer) => this.#stderr(chunk));
     host.child.on('error', (error) => this.kill(`could not be started: ${error.message}`));
     this.exited = new Promise((resolve) => {
       host.child.on('exit', (code, signal) => {
-        this.kill(`ended with ${signal ?? `code ${code}`}`);
+        this.#lost(`ended with ${signal ?? `code ${code}`}`);
         resolve(rmdir(host.cwd).catch(() => {}));
       });
       host.child.on('error', () => resolve());
@@ -78,13 +86,36 @@ export class HostProcess {
 
   kill(reason: string): void {
     if (this.dead) return;
+    this.#end();
+    this.#events.died(reason);
+  }
+
+  /** It has ended by itself, or will not be heard of again. Why is told when it is known, or cannot be known any more. */
+  #lost(reason: string): void {
+    if (this.dead) return;
+    this.#end();
+    let told = false;
+    const tell = (): void => {
+      if (told) return;
+      told = true;
+      clearTimeout(timer);
+      const { exitCode, signalCode } = this.#host.child;
+      const end = signalCode ?? (exitCode === null ? undefined : `code ${exitCode}`);
+      const memory = signalCode === ABORTED ? this.#report.read() : undefined;
+      this.#events.died(end === undefined ? reason : `ended with ${end}`, memory);
+    };
+    const timer = setTimeout(tell, LAST_WORDS_MS);
+    // After its exit, when its pipes have been read to their ends.
+    this.#host.child.on('close', tell);
+  }
+
+  #end(): void {
     this.dead = true;
     clearTimeout(this.#readyTimer);
     clearInterval(this.#pulse);
     this.#decoder.stop();
     this.#host.child.kill('SIGKILL');
     this.#host.pipe.destroy();
-    this.#events.died(reason);
   }
 
   #bytes(chunk: Buffer): void {

@@ -3,14 +3,16 @@
 // Invariant: an assignment is given once, so a warm spare serves one tenant and never another.
 import { callStream, poolStream, PoolWindow } from '../boundary/body-sender.ts';
 import { MAX_BODY_BYTES } from '../boundary/frame-codec.ts';
-import type { Assignment, FromHost, ToHost } from '../boundary/frames.ts';
+import type { Assignment, FromHost, PoolLimits, ToHost } from '../boundary/frames.ts';
 import { type Failure, failure } from '../shared/errors.ts';
+import type { OutOfMemory } from './fatal-report.ts';
 import { RequestRoom } from './held-requests.ts';
 import type { HostLink } from './host-link.ts';
 import type { LinkedCall } from './linked-call.ts';
 
 /** How long the threads of a pool may take to end after its drain. */
 const CLOSE_MS = 2000;
+const MIB = 1_048_576;
 
 export type PoolEnd = 'closed' | 'broken' | 'host_lost';
 export interface PoolListener {
@@ -34,14 +36,18 @@ export class LinkedPool {
   listener: PoolListener | undefined;
   /** Threads are up, with or without an assignment. */
   booted = false;
+  /** Numbers of its threads in the host, those that are ending among them. */
+  threads: readonly number[] = [];
+  readonly #heapBytes: number;
   #tenant: string | undefined;
   #state: 'serving' | 'closing' | 'ended' = 'serving';
   #closed: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(id: number, link: HostLink) {
+  constructor(id: number, link: HostLink, limits: PoolLimits) {
     this.id = id;
     this.link = link;
+    this.#heapBytes = limits.heapMb * MIB;
   }
 
   /** Whom it serves; undefined for a spare. */
@@ -49,10 +55,15 @@ export class LinkedPool {
     return this.#tenant;
   }
   get serving(): boolean {
-    return this.#state === 'serving' && !this.link.fenced;
+    return this.#state === 'serving' && this.link.usable;
   }
   get ended(): boolean {
     return this.#state === 'ended';
+  }
+
+  /** Whether this is its thread, and holds more than it may: one that holds less may be the victim of others. */
+  exhausted({ thread, heapBytes }: OutOfMemory): boolean {
+    return this.threads.includes(thread) && heapBytes > this.#heapBytes;
   }
 
   assign(assignment: Assignment, body: Uint8Array): void {

@@ -11,6 +11,7 @@ import type { HostStart } from '../boundary/host-start.ts';
 import type { NetSettings } from '../shared/net/net-settings.ts';
 import type { PoolKind } from '../boundary/thread-messages.ts';
 import { type EntryOverride, findEntry } from './entry.ts';
+import { REPORT_FLAGS } from './fatal-report.ts';
 import type { HostRoom } from './host-room.ts';
 import type { OsWall } from './os-wall.ts';
 import type { NodeRights } from './pool.ts';
@@ -35,6 +36,8 @@ export interface SpawnedHost {
   readonly child: ChildProcess;
   readonly pipe: Duplex;
   readonly errors: Readable;
+  /** Where it says why V8 ended it; not of trusted code, which is alone in its host and may write to it. */
+  readonly reports: Readable | undefined;
   readonly cwd: string;
 }
 
@@ -69,6 +72,7 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions, room: HostRoom)
     // Node would hand out freed memory as it is, and a thread of another tenant may have freed it.
     '--zero-fill-buffers',
     '--disable-warning=PERM0006',
+    ...(options.rights === undefined ? REPORT_FLAGS : []),
     entry.hostEntry,
     JSON.stringify(start),
   ];
@@ -78,8 +82,13 @@ export function spawnHost(kind: PoolKind, options: SpawnOptions, room: HostRoom)
       options.node,
       ...args,
     ];
-    const child = spawn(program, rest, { cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
-    return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, cwd };
+    const child = spawn(program, rest, {
+      cwd,
+      env: {},
+      stdio: ['ignore', options.rights === undefined ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      windowsHide: true,
+    });
+    return { child, pipe: child.stdio[3] as Duplex, errors: child.stderr as Readable, reports: child.stdout ?? undefined, cwd };
   } catch (error) {
     rmSync(cwd, { recursive: true, force: true });
     throw error;

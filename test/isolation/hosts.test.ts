@@ -4,6 +4,7 @@ import '../helpers/bare-children.ts';
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -13,6 +14,7 @@ import type { Notice } from '../../src/boundary/host-request.ts';
 import type { CallOutcome } from '../../src/boundary/outcome.ts';
 import type { HostReport } from '../../src/hosts/cordon.ts';
 import { createHosts, type HostsOptions } from '../../src/hosts/create-hosts.ts';
+import { FatalReport } from '../../src/hosts/fatal-report.ts';
 import { BodyLost, PoolBroken } from '../../src/hosts/pool-errors.ts';
 import type {
   ActiveCall,
@@ -610,6 +612,49 @@ t.test('a tenant whose work kills hosts is served by hosts of its own, until it 
       'and what it did before counts',
     );
   });
+});
+
+t.test('a thread that V8 can give no memory names its tenant, and nobody else is moved', async (t) => {
+  const lie = (thread: number, heapBytes = 2 ** 40) =>
+    JSON.stringify({ header: { trigger: 'OOMError', threadId: thread }, javascriptHeap: { usedMemory: heapBytes } });
+  /** Who is moved when `last` of acme ends a host in which globex works, too. */
+  const moved = async (last: string, before?: (globex: number) => { fd: number; text: string }): Promise<string[]> => {
+    const { tools, events, moves } = world(t);
+    const [acme, globex] = [tools(), tools('globex')];
+    await json(acme, 'echo');
+    const { threadId } = (await json(globex, 'who')) as { threadId: number };
+    const working = begin(globex, 'never');
+    if (before !== undefined) await json(acme, 'print', before(threadId));
+    t.match((await begin(acme, last).end).outcome, { status: 'error', failure: { code: 'worker_lost' } });
+    t.equal(code(await working.end), 'worker_lost', 'the calls of the others end with the host all the same');
+    const died = events.find(({ event }) => event === 'died');
+    t.match(died?.detail, last === 'kill_host' ? 'ended with SIGKILL' : 'ended with SIGABRT');
+    t.same(died?.tenants?.toSorted(), moves.map(({ tenant }) => tenant).toSorted());
+    t.same(await json(globex, 'echo', { on: 1 }), { on: 1 });
+    return moves.map(({ tenant }) => tenant).toSorted();
+  };
+  const all = ['acme', 'globex'];
+  t.same(await moved('huge', (globex) => ({ fd: 2, text: lie(globex) })), ['acme'], 'what is said elsewhere is no report');
+  t.same(await moved('huge', (globex) => ({ fd: 1, text: lie(globex) })), all, 'two reports are none');
+  t.same(await moved('kill_host', (globex) => ({ fd: 1, text: lie(globex) })), all, 'this is not how V8 ends a process');
+  t.same(await moved('abort', (globex) => ({ fd: 1, text: lie(globex, 1000) })), all, 'who holds little is a victim');
+
+  const read = async (...texts: string[]) => {
+    const report = new FatalReport(Readable.from(texts.map(bytes)));
+    await delay(0);
+    return report.read();
+  };
+  t.same(await read('\n', lie(7, 5), '\n'), { thread: 7, heapBytes: 5 });
+  for (const [what, ...texts] of [
+    ['nothing'],
+    ['no end', lie(7).slice(0, -1)],
+    ['no number', lie(7).replace('7', '"7"')],
+    ['another trigger', lie(7).replace('OOMError', 'Exception')],
+    ['too deep', '{"header":'.repeat(6000)],
+    ['too much', lie(7), ' '.repeat(70_000)],
+    ['after too much', ' '.repeat(70_000), lie(7)],
+  ] as const)
+    t.equal(await read(...texts), undefined, what);
 });
 
 t.test('a host with a stuck thread ends when its supervisor is killed', async (t) => {

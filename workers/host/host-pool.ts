@@ -3,7 +3,7 @@
 // Invariant: every call that was admitted leaves through `link.finish` or `link.end`; a thread that says what does not fit
 // its contract is ended, before it could make the supervisor distrust the whole host.
 import { PoolWindow } from '../../src/boundary/body-sender.ts';
-import type { Assignment, CancelReason, PoolLimits } from '../../src/boundary/frames.ts';
+import { type Assignment, type CancelReason, MAX_THREADS, type PoolLimits } from '../../src/boundary/frames.ts';
 import type { HostReply } from '../../src/boundary/host-request.ts';
 import type { HostStart } from '../../src/boundary/host-start.ts';
 import { type FromThread, type LoadResult, type ThreadTask, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
@@ -42,6 +42,7 @@ export class HostPool {
     this.#limits = limits;
     this.#link = link;
     this.#threads = new PoolThreads(start, limits, {
+      started: (ids) => this.#link.say({ t: 'threads', pool: id, ids: ids.slice(-MAX_THREADS) }),
       booted: (slot) => this.#booted(slot),
       message: (slot, message) => this.#message(slot, message),
       late: (detail) => this.#link.say({ t: 'pool_error', pool: id, detail }),

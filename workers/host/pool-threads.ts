@@ -18,6 +18,8 @@ const STACK_MB = 4;
 const CODE_MB = 64;
 
 export interface ThreadEvents {
+  /** Threads that have not ended, whenever one was added. */
+  started(ids: number[]): void;
   booted(slot: ThreadSlot): void;
   message(slot: ThreadSlot, message: FromThread): void;
   /** Something was thrown in a thread outside any task. */
@@ -117,6 +119,7 @@ export class PoolThreads {
 
   /** Takes note of threads that Piscina started since. */
   #adopt(): void {
+    const known = this.#slots.size;
     for (const worker of this.#pool.threads) {
       if (this.#slots.has(worker)) continue;
       const slot = new ThreadSlot(worker);
@@ -133,6 +136,7 @@ export class PoolThreads {
         this.#slots.delete(worker);
       });
     }
+    if (this.#slots.size > known) this.#events.started([...this.#slots.values()].map(({ threadId }) => threadId));
   }
 
   #hello(message: unknown): void {

@@ -132,7 +132,7 @@ export class SupervisorLink {
   }
 
   // ---- what pools say ------------------------------------------------------------------------------------------
-  say(frame: Extract<FromHost, { t: 'opened' | 'broken' | 'closed' | 'pool_error' | 'usage' }>): void {
+  say(frame: Extract<FromHost, { t: 'opened' | 'threads' | 'broken' | 'closed' | 'pool_error' | 'usage' }>): void {
     if (frame.t === 'closed') this.#pools.delete(frame.pool);
     this.#writer.send(frame);
   }
