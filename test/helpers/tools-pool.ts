@@ -48,6 +48,8 @@ export class ToolsPool {
   hello: ThreadHello | undefined;
   readonly #pool: Piscina;
   readonly #bodies = new Map<number, Uint8Array>();
+  /** Woken by the next message, however it comes: the port may not be here yet, and what a result brought along is no event of it. */
+  readonly #waiting: (() => void)[] = [];
   #calls = 0;
 
   constructor(limits: Partial<PoolLimits> = {}) {
@@ -128,7 +130,7 @@ export class ToolsPool {
     for (;;) {
       const found = this.messages.find(fits);
       if (found !== undefined) return found;
-      await new Promise((resolve) => this.hello?.port.once('message', resolve));
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 
@@ -139,6 +141,7 @@ export class ToolsPool {
 
   #hear(message: FromThread): void {
     this.messages.push(message);
+    for (const wake of this.#waiting.splice(0)) wake();
     if (message.t === 'body') this.#bodies.set(message.call, message.body);
     if (message.t !== 'request') return;
     const answer = this.answer(message);

@@ -7,7 +7,8 @@ import t from 'tap';
 import { toolset } from '../helpers/estate.ts';
 import { type Called, serve, serveFolder, type ServedEstate } from '../helpers/runtime.ts';
 
-const GREEDY = toolset(`
+const GREEDY =
+  toolset(`
   ok: defineTool({ description: 'ok', handler: () => 'ok' }),
   array: defineTool({ description: 'a', handler: () => { const all = []; for (let n = 0; ; n += 1) all.push(n); } }),
   spread: defineTool({ description: 'a', handler: () => { let all = [1]; for (;;) all = [...all, ...all]; } }),
@@ -19,9 +20,9 @@ const GREEDY = toolset(`
   parsed: defineTool({ description: 'p', handler: () => { const all = []; for (;;) all.push(JSON.parse('[' + '{"a":[1,2,3]},'.repeat(999) + '1]')); } }),
   promises: defineTool({ description: 'q', async handler() { const all = []; for (;;) all.push(new Promise(() => {})); } }),
   doubling: defineTool({ description: 'd', handler: () => { let text = 'x'; for (;;) { text += text; text.at(-1); } } }),
-  join: defineTool({ description: 'j', handler: () => new Array(3e7).fill('x').join(',').slice(0, 1) }),
-  split: defineTool({ description: 's', handler: () => 'x,'.repeat(2e7).split(',').length.toString() }),
-  matches: defineTool({ description: 'm', handler: () => String('x'.repeat(2e7).match(/x/g)?.length) }),
+  join: defineTool({ description: 'j', handler: () => { const all = new Array(3e7).fill('x'); return kept([all, all.join(',')]); } }),
+  split: defineTool({ description: 's', handler: () => kept('x,'.repeat(2e7).split(',')) }),
+  matches: defineTool({ description: 'm', handler: () => kept('x'.repeat(2e7).match(/x/g)) }),
   awaiting: defineTool({ description: 'w', async handler() { const all = []; for (;;) { all.push('n'.repeat(1000) + all.length); if (all.length % 1000 === 0) await new Promise((go) => setImmediate(go)); } } }),
   shared: defineTool({ description: 's', handler: () => { const all = []; const Shared = (globalThis as any).SharedArrayBuffer; if (Shared === undefined) throw new ToolError('none here'); for (;;) all.push(new Uint8Array(new Shared(1048576)).fill(1)); } }),
   wasm: defineTool({ description: 'w', handler: () => { const Wasm = (globalThis as any).WebAssembly; if (Wasm === undefined) throw new ToolError('none here'); const all = []; for (;;) all.push(new Uint8Array(new Wasm.Memory({ initial: 16 }).buffer).fill(1)); } }),
@@ -31,7 +32,14 @@ const GREEDY = toolset(`
   waits: defineTool({ description: 'waits', async handler() { await new Promise(() => {}); } }),
   spin: defineTool({ description: 'spin', handler: () => { for (;;); } }),
   turns: defineTool({ description: 'turns', async handler() { const until = Date.now() + 1500; while (Date.now() < until) await new Promise((go) => setTimeout(go, 0)); return 'turned'; } }),
-`).replace('export default', "import { EventEmitter } from 'node:events';\nexport default");
+`).replace('export default', "import { EventEmitter } from 'node:events';\nexport default") +
+  `
+/** For longer than the meter waits on a machine that is busy: what is let go at once, it may not see. */
+async function kept(large: { length: number } | null): Promise<string> {
+  await new Promise((go) => setTimeout(go, 2000));
+  return String(large?.length);
+}
+`;
 const SHAPES = [
   'array',
   'spread',

@@ -234,7 +234,7 @@ t.test('hosts in cgroups, under a real systemd', { timeout: 120_000 }, async (t)
   const own = (heapMb: number) => ({ cordon: 'own', limits: { heapMb, offHeapMb: 256 } });
   const estate = writeEstate(t, {
     server: { listen: '127.0.0.1:0', osWall: without('privileges', 'user', 'network', 'memory') === false ? 'required' : 'auto' },
-    tenants: { acme: { tenant: own(16), tools }, globex: { tools } },
+    tenants: { acme: { tenant: own(24), tools }, globex: { tools } },
   });
   const world = await systemdWorld(t, estate);
   if ('missing' in world) return void t.pass(`skipped, no systemd can be had: ${world.missing}`, { skip: world.missing });
@@ -269,8 +269,8 @@ t.test('hosts in cgroups, under a real systemd', { timeout: 120_000 }, async (t)
   t.equal(readFileSync(`/proc/${shared}/environ`, 'utf8'), '', 'nothing of systemd comes with it');
   t.equal(await call('acme', 'ok'), 'ok');
   const room = (heapMb: number) => roomFor({ ...DEFAULT_LIMITS, heapMb, offHeapMb: 256 }, 1);
-  const [alone = 0] = having(room(16));
-  t.match(cgroupOf(alone), { tasks: room(16).tasks }, 'what the limits of its tenant allow');
+  const [alone = 0] = having(room(24));
+  t.match(cgroupOf(alone), { tasks: room(24).tasks }, 'what the limits of its tenant allow');
 
   // Less than its tenant may use, more than its cgroup now: the kernel ends the host, a death like any other.
   const { unit, usedBytes } = cgroupOf(alone);
@@ -283,10 +283,10 @@ t.test('hosts in cgroups, under a real systemd', { timeout: 120_000 }, async (t)
   t.equal(await call('globex', 'ok'), 'ok');
   t.strictSame(having(SHARED_ROOM), [shared], 'a neighbour has noticed nothing');
 
-  const [second = 0] = having(room(16));
+  const [second = 0] = having(room(24));
   t.not(second, alone);
-  writeTenant(estate, 'acme', { tenant: own(32) });
-  await until(async () => (await call('acme', 'ok')) === 'ok' && having(room(32)).length === 1);
+  writeTenant(estate, 'acme', { tenant: own(48) });
+  await until(async () => (await call('acme', 'ok')) === 'ok' && having(room(48)).length === 1);
   await until(async () => !existsSync(`/proc/${second}`));
 });
 
