@@ -43,6 +43,8 @@ export interface McpRoutePorts {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** After which to come again where a tenant has sent more than can wait. */
+const FULL_MS = 1000;
 const FAILED = tokenRefused('authentication failed with an error');
 
 /** What a verified caller must be besides, whatever the authenticator said. */
@@ -118,10 +120,11 @@ export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
       return;
     }
     request.principal = principal;
-    turns.begin(tenant, () => {
+    const isTaken = turns.begin(tenant, () => {
       // A client that went away while it waited has nobody to answer to.
       if (!request.raw.destroyed) next();
     });
+    if (!isTaken) denials.tooMany(request, reply, FULL_MS);
   }
 
   function placed(principal: Principal, tenant: string): AuthDenial | undefined {

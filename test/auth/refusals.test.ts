@@ -22,6 +22,8 @@ import { type ForeignIssuer, INTROSPECTION_SECRET, startForeignIssuer } from './
 t.setTimeout(240_000);
 
 const FLOOD = 300;
+/** More than may wait, by as much as is taken up meanwhile. */
+const DELUGE = 12_000;
 const TOOLS = { 'x.ts': toolset(`x: defineTool({ description: 'x', handler: () => 'x' })`) };
 
 async function scene(t: Test, server: object, limits = {}): Promise<{ served: ServedEstate; issuer: ForeignIssuer }> {
@@ -200,6 +202,24 @@ await t.test('a flood of one tenant waits for its own turns, in its order; other
     ids(),
     Array.from({ length: FLOOD }, (_, id) => id),
   );
+
+  // What waits is bounded: whoever sends on without waiting for answers is told to, and nothing is lost.
+  const deluge = await open();
+  const got = { statuses: new Map<string, number>(), all: 0, rest: '' };
+  const told = new Promise<void>((resolve) => {
+    deluge.on('data', (part: Buffer) => {
+      const text = got.rest + part.toString();
+      got.rest = text.slice(-12);
+      for (const [, status = ''] of text.slice(0, -12).matchAll(/HTTP\/1\.1 (\d{3})/g))
+        got.statuses.set(status, (got.statuses.get(status) ?? 0) + 1);
+      got.all = [...got.statuses.values()].reduce((a, b) => a + b, 0);
+      if (got.all === DELUGE) resolve();
+    });
+  });
+  deluge.write(request('acme', TOKENS.acme, 1).repeat(DELUGE));
+  await told;
+  t.strictSame([...got.statuses.keys()].toSorted(), ['200', '429']);
+  t.ok((got.statuses.get('200') ?? 0) > 8192, 'who waited is answered');
 });
 
 class Boom extends Error {

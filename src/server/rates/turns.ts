@@ -1,10 +1,13 @@
 // How much of one turn of the event loop a tenant may have: what it sends beyond that waits for the next turns, tenant by tenant.
-// Not responsible for how much a tenant may send at all (`subject-gate`, `tenants/admission`): nothing is refused here.
-// Invariant: a tenant's requests are taken up in their order; a flood of one tenant holds up another's request by one turn at most.
+// Not responsible for how much a tenant may send at all (`subject-gate`, `tenants/admission`) or for refusing.
+// Invariant: a tenant's requests are taken up in their order; a flood of one tenant holds up another's request by one turn at most, and
+// no line is longer than `LONGEST`, however many requests a connection sends without waiting for answers.
 import { performance } from 'node:perf_hooks';
 
 /** Requests of one tenant in a turn. Each is some 50 to 80 µs of work for the loop that answers everybody. */
 const PER_TURN = 16;
+/** Requests of one tenant that wait: as many as there are connections (`MAX_CONNECTIONS`), some 4 KB each. */
+const LONGEST = 8192;
 /** `uvMetricsInfo.loopCount` tells one turn of the loop from the next (20 ns a look). */
 const loop = performance.nodeTiming;
 
@@ -14,15 +17,18 @@ export class Turns {
   /** Of tenants that had their part of a turn: what waits, oldest first. */
   readonly #lines = new Map<string, (() => void)[]>();
 
-  /** Runs `take` now or in one of the next turns. */
-  begin(tenant: string, take: () => void): void {
+  /** Runs `take` now or in one of the next turns. False: never, since too many of the tenant wait already. */
+  begin(tenant: string, take: () => void): boolean {
     const line = this.#lines.get(tenant);
-    if (line !== undefined) line.push(take);
-    else if (this.#had(tenant) < PER_TURN) take();
+    if (line !== undefined) {
+      if (line.length >= LONGEST) return false;
+      line.push(take);
+    } else if (this.#had(tenant) < PER_TURN) take();
     else {
       if (this.#lines.size === 0) setImmediate(this.#serve);
       this.#lines.set(tenant, [take]);
     }
+    return true;
   }
 
   /** How many it had in this turn, before the one that now counts as well. */
