@@ -6,6 +6,8 @@ import { createServer, type IncomingMessage, request as httpRequest } from 'node
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { Principal } from '../../src/auth/principal.ts';
+import { disagreement } from '../../src/tenants/resolve.ts';
 import { toolset } from '../helpers/estate.ts';
 import { initialize, legacy, modern, raw, type RpcMessage, rpc } from '../helpers/mcp-wire.ts';
 import { serve, type ServedEstate } from '../helpers/runtime.ts';
@@ -355,3 +357,9 @@ await t.test(
     }
   },
 );
+
+t.test('the last wall: whoever was verified for another tenant acts for none', (t) => {
+  const principal: Principal = { tenant: 'acme', issuer: 'i', subject: 'ada', credentialId: 'c', scopes: new Set() };
+  t.strictSame([disagreement('acme', principal), typeof disagreement('globex', principal)], [undefined, 'string']);
+  t.end();
+});

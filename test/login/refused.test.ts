@@ -41,6 +41,8 @@ function answerAt(url: string): URLSearchParams {
 
 t.test('a token is for one tenant, one client, one use of its code', async (t) => {
   const { served, client, acme, globex } = await connected(t);
+  // Nothing but what a token is for keeps it out of the other tenant.
+  served.vault.memberships.grant('globex', 'ada', [], Date.now() - 60_000);
   const person = new Person();
   const answer = await person.through(client.url(acme));
   t.match(Object.fromEntries(answer), { state: 's', iss: served.runtime.url });
@@ -49,9 +51,17 @@ t.test('a token is for one tenant, one client, one use of its code', async (t) =
   await other.register();
   t.match(await other.redeem(code), { status: 400, json: { error: 'invalid_grant' } }, 'of another client');
   t.match((await person.open(other.url(acme))).text, /Allow Wire\?/, 'R11 what one application may, another one must ask for');
-  served.vault.memberships.grant('globex', 'ada', [], Date.now());
   t.match((await person.open(client.url(globex))).text, /Allow Wire\?/, 'and in each tenant');
-  served.vault.memberships.revoke('globex', 'ada');
+  const elsewhere = 'https://app.example/cb';
+  const careful = new WireClient(served.runtime.url);
+  await careful.register({ redirect_uris: [REDIRECT, elsewhere] });
+  await person.submit(await person.open(careful.url(acme, { scope: 'issues:read' })), { do: 'allow' });
+  for (const [what, url, asked] of [
+    ['the same', { scope: 'issues:read' }, false],
+    ['more scopes', { scope: 'issues:read issues:write' }, true],
+    ['another place to go back to', { scope: 'issues:read', redirect_uri: elsewhere }, true],
+  ] as const)
+    t.equal((await person.open(careful.url(acme, url))).text.includes('Allow Wire?'), asked, what);
   t.match(await client.redeem(code, { code_verifier: 'w'.repeat(43) }), { status: 400 }, 'wrong verifier');
   const next = (await person.open(client.url(acme))).url;
   const good = new URL(next).searchParams.get('code') ?? '';
