@@ -61,10 +61,17 @@ export class Estate {
   }
 
   async token(tenant: string): Promise<string> {
-    const args = [CLI, 'token', 'create', tenant, '--subject', 'bench', '--estate', this.dir, '--json'];
-    const { stdout } = await run(process.execPath, args, { cwd: this.dir });
-    const { token } = JSON.parse(stdout) as { token: string };
+    const { token } = JSON.parse(await this.run(['token', 'create', tenant, '--subject', 'bench', '--json'])) as {
+      token: string;
+    };
     return token;
+  }
+
+  /** A command of Leasehold over this estate. Resolves to its stdout. */
+  async run(command: readonly string[], input = ''): Promise<string> {
+    const running = run(process.execPath, [CLI, ...command, '--estate', this.dir], { cwd: this.dir });
+    running.child.stdin?.end(input);
+    return (await running).stdout;
   }
 
   async serve(readyMs?: number, nodeFlags: readonly string[] = []): Promise<ServerProcess> {
