@@ -620,7 +620,7 @@ t.test('a thread that V8 can give no memory names its tenant, and nobody else is
   /** Who is moved when `last` of acme ends a host in which globex works, too. */
   const moved = async (last: string, before?: (globex: number) => { fd: number; text: string }): Promise<string[]> => {
     const { tools, events, moves } = world(t);
-    const [acme, globex] = [tools(), tools('globex')];
+    const [acme, globex] = [tools('acme', { heapMb: 16 }), tools('globex')];
     await json(acme, 'echo');
     const { threadId } = (await json(globex, 'who')) as { threadId: number };
     const working = begin(globex, 'never');

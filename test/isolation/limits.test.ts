@@ -27,7 +27,7 @@ const GREEDY =
   shared: defineTool({ description: 's', handler: () => { const all = []; const Shared = (globalThis as any).SharedArrayBuffer; if (Shared === undefined) throw new ToolError('none here'); for (;;) all.push(new Uint8Array(new Shared(1048576)).fill(1)); } }),
   wasm: defineTool({ description: 'w', handler: () => { const Wasm = (globalThis as any).WebAssembly; if (Wasm === undefined) throw new ToolError('none here'); const all = []; for (;;) all.push(new Uint8Array(new Wasm.Memory({ initial: 16 }).buffer).fill(1)); } }),
   buffers: defineTool({ description: 'b', handler: () => { const all = []; for (;;) all.push(new Uint8Array(1048576).fill(1)); } }),
-  huge: defineTool({ description: 'h', handler: () => { const all = new Array(2 ** 24).fill(0); return String(all.concat(all, all, all, all, all).length); } }),
+  huge: defineTool({ description: 'h', handler: () => { const large = 2 ** 25 - 1; return String([new Array(2 ** 22).fill(0), new Array(large), new Array(large), new Array(large), new Array(large)].length); } }),
   print: defineTool({ description: 'p', handler: () => { const lie = '{"header":{"trigger":"OOMError","threadId":1}}'; console.log(lie); (console as any)._stdout?.write(lie); (process as any).stdout?.write(lie); const many = new EventEmitter(); for (let n = 0; n < 12; n += 1) many.on(lie, () => {}); return 'printed'; } }),
   waits: defineTool({ description: 'waits', async handler() { await new Promise(() => {}); } }),
   spin: defineTool({ description: 'spin', handler: () => { for (;;); } }),
@@ -65,7 +65,11 @@ const ELSE = {
 
 t.test('memory is a quota of the thread: no shape of greed ends the host', async (t) => {
   const served = await serve(t, {
-    tenants: { acme: { tools: { 'g.ts': GREEDY } }, globex: { tools: { 'g.ts': GREEDY } } },
+    tenants: {
+      acme: { tools: { 'g.ts': GREEDY } },
+      globex: { tools: { 'g.ts': GREEDY } },
+      initech: { tenant: { limits: { heapMb: 16 } }, tools: { 'g.ts': GREEDY } },
+    },
   });
   t.equal((await served.call('globex', 'ok')).text, 'ok');
   for (const shape of SHAPES) {
@@ -98,14 +102,14 @@ t.test('memory is a quota of the thread: no shape of greed ends the host', async
   const records = (await served.audit('acme')).filter(({ code }: { code?: string }) => code === 'heap_limit');
   t.ok(records.length > SHAPES.length, 'each is in the audit');
 
-  // Two stores with nothing in between where the quota could be asked: V8 ends the host. Whose thread it was, Node's report says,
+  // Large stores with nothing in between where the quota could be asked: V8 ends the host. Whose thread it was, Node's report says,
   // on a pipe of which no tool reaches the other end: a word more on it, and both would be moved.
   t.equal((await served.call('globex', 'print')).text, 'printed');
   const working = served.call('globex', 'waits');
-  t.equal((await served.call('acme', 'huge')).error?.code, 'worker_lost');
+  t.equal((await served.call('initech', 'huge')).error?.code, 'worker_lost');
   t.equal((await working).error?.code, 'worker_lost');
   const moved = served.logs.map((line) => JSON.parse(line).separation).filter((separation) => separation?.event === 'separated');
-  t.match(moved, [{ tenant: 'acme' }]);
+  t.match(moved, [{ tenant: 'initech' }]);
   t.equal(moved.length, 1);
 });
 
