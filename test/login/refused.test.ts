@@ -1,10 +1,12 @@
 // What the embedded authorization server does not do, whoever asks: each is refused, and what was stolen ends.
 // Not responsible for stock clients (`clients`).
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { decodeJwt, decodeProtectedHeader, generateKeyPair } from 'jose';
+import { text } from 'node:stream/consumers';
+import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
 import t, { type Test } from 'tap';
 import type { OAuth2Connection } from '../../src/config/compiled.ts';
 import { connectOffer } from '../../src/connections/connect/connect-link.ts';
@@ -232,9 +234,19 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
   let asked = new URLSearchParams();
   const held: (() => void)[] = [];
   t.teardown(() => held.forEach((end) => end()));
-  upstream.spoil = ({ url = '' }, response) => {
+  const verifiers: string[] = [];
+  upstream.spoil = (request, response) => {
+    const { url = '' } = request;
     if (url === '/slow/token') held.push(() => response.destroy());
-    else if (url.endsWith('/token')) answer(response, tokens);
+    else if (url.endsWith('/token'))
+      void text(request).then((body) => {
+        verifiers.push(
+          createHash('sha256')
+            .update(new URLSearchParams(body).get('code_verifier') ?? '')
+            .digest('base64url'),
+        );
+        answer(response, tokens);
+      });
     else if (url.endsWith('/user') || url === '/me') answer(response, info);
     else return false;
     return true;
@@ -416,7 +428,9 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
   const trail = JSON.stringify([...(await served.audit('acme')), ...(await served.audit('_server'))]) + served.logs.join('');
   t.notMatch(trail, /canary|eyJ/);
   const signedIn = (await served.audit('acme')).filter(({ kind }: { kind: string }) => kind === 'login.signed_in');
+    verifiers.length = 0;
   t.equal(signedIn.length, 2);
+    t.strictSame(verifiers, [asked.get('code_challenge')], 'the code comes with the verifier of its request (RFC 7636)');
 });
 
 t.test('who is signed in needs no code to connect an account, and somebody else finds nothing', async (t) => {
