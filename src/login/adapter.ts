@@ -37,7 +37,7 @@ export function adapterOver(
       const names = {
         alias: this.#kind === 'Session' ? text(uid) : undefined,
         family: this.#kind === 'Grant' ? id : text(grantId),
-        account: text(accountId),
+        account: text(accountId) ?? provedIn(payload),
       };
       const expiresAt = now() + (expiresIn === undefined ? UNUSED_CLIENT_MS : expiresIn * 1000);
       const value =
@@ -71,6 +71,12 @@ export function adapterOver(
       login.deleteFamily(grantId);
     }
   };
+}
+
+/** Of an interaction: who has just signed in at it. It must end with them, since the browser has still to go on with it. */
+function provedIn({ result }: Payload): string | undefined {
+  const { login } = (result ?? {}) as { readonly login?: { readonly accountId?: unknown } };
+  return text(login?.accountId);
 }
 
 function text(value: unknown): string | undefined {

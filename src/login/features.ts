@@ -5,6 +5,7 @@ import { type ClientModel, errors, type OidcContext } from 'oidc-provider';
 import { canonicalCase } from '../auth/resource.ts';
 import { admitRegistration, redirectProblem } from './client-rules.ts';
 import type { ProviderOptions } from './provider.ts';
+import { isOlder } from './tenant-access.ts';
 
 /** Longest life of an access token. */
 export const ACCESS_S = 600;
@@ -56,6 +57,7 @@ export function features({ access }: Pick<ProviderOptions, 'access'>): Record<st
         const { accountId = '' } = ctx.oidc.account ?? {};
         const member = access.memberOf(tenant, accountId);
         if (member === undefined) throw new errors.InvalidGrant('the account is no member any more');
+        if (isOlder(ctx.oidc.entities.Grant?.iat, member)) throw new errors.InvalidGrant('it is older than the membership');
         return { ...info, scope: access.allowed(member, access.scopesOf(tenant)).join(' ') };
       },
     },

@@ -20,6 +20,8 @@ declare module 'oidc-provider' {
     grantTypeAllowed(type: string): boolean;
   }
   export interface GrantModel extends StoredModel {
+    /** Epoch seconds. */
+    readonly iat?: number;
     addOIDCScope(scope: string): void;
     addResourceScope(resource: string, scope: string): void;
     rejectResourceScope(resource: string, scope: string): void;
@@ -64,6 +66,7 @@ declare module 'oidc-provider' {
       readonly result?: { readonly consent?: { readonly grantId?: string } };
       readonly body?: unknown;
       readonly entities: {
+        readonly Grant?: GrantModel;
         readonly RefreshToken?: StoredModel;
         readonly RotatedRefreshToken?: StoredModel;
         readonly AuthorizationCode?: StoredModel;

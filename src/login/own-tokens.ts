@@ -11,7 +11,7 @@ import { type AuthTenant, type Found, isDenial, tokenRefused, type TokenSource, 
 import type { CompiledAuth } from '../config/compiled-auth.ts';
 import type { LoginStore, Membership } from '../vault/stores.ts';
 import { publicKeys } from './signing-keys.ts';
-import type { TenantAccess } from './tenant-access.ts';
+import { isOlder, type TenantAccess } from './tenant-access.ts';
 
 const PROVED = 10_000;
 
@@ -73,7 +73,7 @@ export function ownTokens({ issuer, login, access, now }: OwnTokensOptions): Tok
       if (!login.alive('Grant', known.grant, now())) return tokenRefused('what the token was issued for has ended');
       const member = access.memberOf(tenant.id, principal.subject);
       if (member === undefined) return tokenRefused('the subject is no member of the tenant');
-      if ((known.issuedAt + 1) * 1000 <= member.since) return tokenRefused('the token is older than the membership');
+      if (isOlder(known.issuedAt, member)) return tokenRefused('the token is older than the membership');
       if (known.limited?.by !== member) {
         const scopes: ReadonlySet<string> = new Set(access.allowed(member, principal.scopes));
         known.limited = { by: member, principal: Object.freeze({ ...principal, scopes }) };

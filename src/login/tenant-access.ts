@@ -60,3 +60,8 @@ export class TenantAccess {
     return [...asked].filter((scope) => known.has(scope) && held.has(scope));
   }
 }
+
+/** Whether what was issued then was issued to a member who has gone since. @param issuedAt epoch seconds; undefined: nobody knows */
+export function isOlder(issuedAt: number | undefined, { since }: Membership): boolean {
+  return issuedAt === undefined || (issuedAt + 1) * 1000 <= since;
+}

@@ -10,6 +10,7 @@ import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose
 import t, { type Test } from 'tap';
 import type { OAuth2Connection } from '../../src/config/compiled.ts';
 import { connectOffer } from '../../src/connections/connect/connect-link.ts';
+import { hashPassword } from '../../src/login/passwords.ts';
 import { ROTATE_MS } from '../../src/login/signing-keys.ts';
 import { SERVER_OWNER } from '../../src/shared/ids.ts';
 import { INTROSPECTION_SECRET, SIGN_IN_CLIENT, startForeignIssuer } from '../auth/foreign-issuer.ts';
@@ -120,9 +121,34 @@ t.test('a refresh token that comes twice ends its family, and no other; a revoke
   t.equal(fewer.scope, 'mcp issues:read');
   served.vault.memberships.revoke('acme', 'ada');
   t.match(await client.refresh(fewer.refresh_token), { status: 400, json: { error: 'invalid_grant' } });
-  // A user who is gone and comes back is another one.
+  served.vault.memberships.grant('acme', 'ada', [], Date.now());
+  const codeOf = async () => new URL((await person.open(client.url(acme))).url).searchParams.get('code') ?? '';
+  const fourth = (await client.redeem(await codeOf())).json;
+  const unused = await codeOf();
+  t.equal((await client.refresh(fourth.refresh_token)).status, 200);
+  const fifth = (await client.redeem(await codeOf())).json;
+  // Somebody who is gone and comes back is another one.
+  served.vault.memberships.revoke('acme', 'ada');
   served.vault.memberships.grant('acme', 'ada', [], Date.now() + 2000);
-  t.notOk(await works(fewer.access_token), 'older than the membership');
+  t.notOk(await works(fifth.access_token), 'older than the membership');
+  const ended = { status: 400, json: { error: 'invalid_grant' } };
+  t.match(await client.refresh(fifth.refresh_token), ended, 'nor does an older sign-in give another one');
+  t.match(await client.redeem(unused), ended);
+
+  // Proved with a password that is changed before the browser goes on.
+  const late = new Person();
+  const { url: step, text } = await late.open(client.url(acme));
+  const body = new URLSearchParams({
+    csrf: /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '',
+    do: 'sign-in',
+    name: 'ada',
+    password: PASSWORD,
+  });
+  const proved = await late.fetch(step, { method: 'POST', headers: { origin: served.runtime.url }, body });
+  const on = /http-equiv="refresh" content="0; url=([^"]+)"/.exec(await proved.text())?.[1] ?? '';
+  served.vault.users.setPassword('ada', await hashPassword('canary-another-password'), Date.now());
+  await late.open(on);
+  t.match((await late.open(client.url(acme))).text, /name="password"/, 'nobody is signed in by it');
 });
 
 t.test('authorization requests that are refused', async (t) => {
