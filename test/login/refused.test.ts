@@ -152,7 +152,8 @@ t.test('a refresh token that comes twice ends its family, and no other; a revoke
 });
 
 t.test('authorization requests that are refused', async (t) => {
-  const { served, client, acme, globex } = await connected(t);
+  const inside = await startForeignIssuer(t);
+  const { served, client, acme, globex } = await connected(t, { egress: { privateOrigins: [inside.origin] } });
   const person = new Person();
   const errorOf = async (url: string) => answerAt((await person.open(url)).url).get('error');
   for (const [why, url, error] of [
@@ -187,6 +188,18 @@ t.test('authorization requests that are refused', async (t) => {
     t.equal((await client.register(metadata)).status, 400, JSON.stringify(metadata));
   for (const grant of ['password', 'client_credentials', 'urn:ietf:params:oauth:grant-type:device_code'])
     t.match(await client.post('/oauth/token', { grant_type: grant }), { status: 400 }, grant);
+  // Keys of clients, too, come over https only, whatever the operator lets connections do.
+  await client.register({ token_endpoint_auth_method: 'private_key_jwt', jwks_uri: `${inside.origin}/keys` });
+  const { privateKey } = await generateKeyPair('ES256');
+  const assertion = await new SignJWT({ iss: client.id, sub: client.id, aud: served.runtime.url, jti: 'j' })
+    .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+    .setIssuedAt()
+    .setExpirationTime('1m')
+    .sign(privateKey);
+  const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+  const more = { client_assertion: assertion, client_assertion_type: jwtBearer };
+  t.match(await client.redeem('c', more), { status: 401, json: { error: 'invalid_client' } });
+  t.strictSame(inside.asked, []);
   let registered = 0;
   for (let n = 0; n < 12; n += 1) if ((await client.register()).status === 201) registered += 1;
   t.ok(registered < 12, 'registrations are limited');
