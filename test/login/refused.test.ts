@@ -232,7 +232,8 @@ t.test('pages: no step of another browser, no form of another site, no member by
 
   // Attempts from one address, for one name; another name goes on.
   let last = await person.open(client.url(acme, { prompt: 'login' }));
-  for (let n = 0; n < 6; n += 1) last = await person.submit(last, { do: 'sign-in', name: 'ada', password: `no ${n}` });
+  for (const name of ['ada', 'Ada', ' ada', 'ADA ', 'aDa', 'ada'])
+    last = await person.submit(last, { do: 'sign-in', name, password: `no ${name}` });
   t.match(last, { status: 429, text: /Too many attempts/ });
   const records = JSON.stringify([...(await served.audit('acme')), ...(await served.audit('globex'))]) + served.logs.join('');
   t.notMatch(records, /canary/);

@@ -52,7 +52,9 @@ export function loginPages(login: LoginServer): PageRoutes {
     if (browser === undefined || !isFormToken(browser, purposeOf(uid), form['csrf'])) return sendPage(reply, FORM_OLD);
     const exchange = exchangeOf(request, reply);
     const digest = browserDigest(browser);
-    const { name = '', password = '', provider = '', do: what } = form;
+    const { password = '', provider = '', do: what } = form;
+    // Before it is counted: however it is written, it is one account.
+    const name = (form['name'] ?? '').trim().toLowerCase();
     const isSignIn = what === 'sign-in';
     const often = isSignIn && !attempts.take(request.ip, name);
     const stepped: Stepped = often ? { kind: 'refused' } : await go();
@@ -64,7 +66,7 @@ export function loginPages(login: LoginServer): PageRoutes {
     return sendPage(reply, signInPage(step, formToken(browser, purposeOf(uid)), often ? 'often' : 'wrong'));
 
     async function go(): Promise<Stepped> {
-      if (isSignIn) return login.signIn(exchange, uid, name.trim().toLowerCase(), password);
+      if (isSignIn) return login.signIn(exchange, uid, name, password);
       if (what === 'sign-in-with')
         return login.signInWith(exchange, uid, { provider, browser: digest, another: request.query.another !== undefined });
       if (what === 'allow') return login.allow(exchange, uid);
