@@ -18,7 +18,9 @@ export function completeRequest(request: IncomingMessage, { issuer, address, acc
   const below = pathname.replace(/\/+$/, '');
   Object.assign(request.headers, { host, 'x-forwarded-proto': protocol.slice(0, -1), 'x-forwarded-for': address });
   delete request.headers['x-forwarded-host'];
-  const [path = '', query] = (request.url ?? '').split('?', 2);
+  const { url = '' } = request;
+  const mark = url.indexOf('?');
+  const [path, query] = mark === -1 ? [url, undefined] : [url.slice(0, mark), url.slice(mark + 1)];
   const asked = path.startsWith('/.well-known/') ? path.slice(0, path.length - (path.endsWith(below) ? below.length : 0)) : path;
   const search = query === undefined ? '' : `?${asked === '/oauth/authorize' ? completed(query, access) : query}`;
   request.url = `${asked}${search}`;

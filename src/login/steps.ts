@@ -5,6 +5,7 @@ import type { ClientModel, Interaction, Provider } from 'oidc-provider';
 import { isLocal } from './consents.ts';
 import type { ShownAccount, Subjects } from './subjects.ts';
 import { ENDPOINT_SCOPE, type TenantAccess } from './tenant-access.ts';
+import { lineOf } from './upstream/who.ts';
 
 interface Knowing {
   readonly provider: Provider;
@@ -13,6 +14,7 @@ interface Knowing {
 }
 
 export interface ShownClient {
+  /** One short line, by its own word. */
   readonly name: string | undefined;
   /** Where its metadata was fetched from; undefined: it registered itself, so nobody vouches for its name. */
   readonly host: string | undefined;
@@ -51,7 +53,7 @@ export async function stepOf(found: Interaction, { provider, access, subjects }:
 
 function shown(client: ClientModel, redirectUri: string): ShownClient {
   return {
-    name: client.clientName,
+    name: lineOf(client.clientName),
     host: client.clientIdMetadataDocument === true ? new URL(client.clientId).host : undefined,
     redirectHost: new URL(redirectUri).host,
     local: isLocal(redirectUri),

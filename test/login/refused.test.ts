@@ -240,6 +240,17 @@ t.test('pages: no step of another browser, no form of another site, no member by
 
   const out = await person.open(`${served.runtime.url}/sign-out`);
   t.match(await person.submit(out, {}), { text: /You are signed out/ });
+
+  // A name is one short line, and turns nothing around.
+  await client.register({ client_name: `Good\u202e\u200b\n${'x'.repeat(5000)}` });
+  const named = await new Person().open(client.url(acme));
+  t.match(named.text, /<strong>Goodx{96}<\/strong> wants to use/);
+  await client.register({ client_name: '\u2066\u00ad ' });
+  t.match((await new Person().open(client.url(acme))).text, /<strong>an application at 127\.0\.0\.1:9<\/strong> wants/);
+  // RFC 3986, section 3.4: a query may hold a question mark.
+  const marked = client.url(globex, { state: undefined }).replace('?', '?state=a?b&');
+  const mark = await new Person().through(marked, 'eve');
+  t.match(Object.fromEntries(mark), { state: 'a?b', code: /./ });
   t.match((await person.open(client.url(globex))).text, /name="password"/);
 });
 
@@ -417,7 +428,9 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
     t.match(await back(eve.person, query), { status: 403, text: /begun in another browser/ });
     t.match((await failures()).at(-1), { reason: 'the state is of another browser', provider: 'hub' });
     t.match(await back(new Person(), query), { status: 403 }, 'nor of none');
+    verifiers.length = 0;
     const both = await Promise.all([back(ada.person, query), back(ada.person, query)]);
+    t.strictSame(verifiers, [asked.get('code_challenge')], 'the code comes with the verifier of its request (RFC 7636)');
     t.strictSame(
       both.map(({ status }) => status).toSorted((a, b) => a - b),
       [200, 404],
@@ -468,9 +481,7 @@ t.test('by a provider: whatever is not proved signs nobody in, and is told exact
   const trail = JSON.stringify([...(await served.audit('acme')), ...(await served.audit('_server'))]) + served.logs.join('');
   t.notMatch(trail, /canary|eyJ/);
   const signedIn = (await served.audit('acme')).filter(({ kind }: { kind: string }) => kind === 'login.signed_in');
-    verifiers.length = 0;
   t.equal(signedIn.length, 2);
-    t.strictSame(verifiers, [asked.get('code_challenge')], 'the code comes with the verifier of its request (RFC 7636)');
 });
 
 t.test('who is signed in needs no code to connect an account, and somebody else finds nothing', async (t) => {

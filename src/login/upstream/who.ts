@@ -62,9 +62,14 @@ export function lacksClaims(claims: Json, { subject, allow }: Pick<CompiledSignI
 /** What people call them, by the word of the provider: one short line. */
 export function calledIn(claims: Json): string | undefined {
   for (const claim of CALLED) {
-    const value = claims[claim];
-    const line = typeof value === 'string' ? value.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '').trim() : '';
-    if (line !== '') return line.slice(0, NAME_CHARACTERS);
+    const line = lineOf(claims[claim]);
+    if (line !== undefined) return line;
   }
   return undefined;
+}
+
+/** One short line of a text from outside, without what cannot be seen or turns others around; undefined where nothing is left. */
+export function lineOf(value: unknown): string | undefined {
+  const line = typeof value === 'string' ? value.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '').trim() : '';
+  return line === '' ? undefined : line.slice(0, NAME_CHARACTERS);
 }
