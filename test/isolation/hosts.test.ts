@@ -2,6 +2,7 @@
 // The threads run a fixture without a sandbox, so that each fault is one line; the sandbox has tests of its own.
 import '../helpers/bare-children.ts';
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -640,8 +641,9 @@ t.test('a thread that V8 can give no memory names its tenant, and nobody else is
   t.same(await moved('abort', (globex) => ({ fd: 1, text: lie(globex, 1000) })), all, 'who holds little is a victim');
 
   const read = async (...texts: string[]) => {
-    const report = new FatalReport(Readable.from(texts.map(bytes)));
-    await delay(0);
+    const pipe = Readable.from(texts.map(bytes));
+    const report = new FatalReport(pipe);
+    await once(pipe, 'close');
     return report.read();
   };
   t.same(await read('\n', lie(7, 5), '\n'), { thread: 7, heapBytes: 5 });
