@@ -21,8 +21,8 @@ process.on('uncaughtException', (error) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.stderr.on('error', () => {});
 
-// Node's own report of a fatal error goes to descriptor 1, in thousands of small writes that are lost where it does not block, as
-// it would not once it were open here. Nothing else belongs there: what threads print to it goes nowhere.
+// Node's own report of a fatal error goes to descriptor 1, in thousands of small writes. They are lost where it does not block, and
+// opening `process.stdout` makes it so, which importing `node:process` does, too. What threads print to it goes nowhere.
 Object.defineProperty(process, 'stdout', { value: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 
 const start = JSON.parse(process.argv[2] ?? '') as HostStart;
