@@ -3,8 +3,8 @@
 // Invariant: dist/ has the layout of the checkout (dist/src, dist/workers), so that the same relative paths hold in both. Each
 // entry of workers/ is one file: how much a thread loads decides how fast it starts and what it weighs.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type BuildOptions, type Plugin } from 'esbuild-wasm';
 
@@ -44,29 +44,61 @@ const undiciParts: Plugin = {
 /** CommonJS packages that end up in an ES module still say `require('node:…')`. */
 const REQUIRE = "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);";
 
+const PACKED = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  legalComments: 'none',
+  // Names stay: they are what a stack trace has to say.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  charset: 'utf8',
+  logLevel: 'warning',
+} satisfies BuildOptions;
+
 async function bundleWorkers(): Promise<void> {
   for (const entry of ENTRIES) {
     const options = {
+      ...PACKED,
       entryPoints: [join(root, 'workers', `${entry}.ts`)],
       outfile: join(staging, 'workers', `${entry}.js`),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node24',
       external: EXTERNAL,
       plugins: [undiciParts],
-      legalComments: 'none',
-      // Names stay: they are what a stack trace of a thread has to say.
-      minifyWhitespace: true,
-      minifySyntax: true,
-      charset: 'utf8',
-      logLevel: 'warning',
       tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     } satisfies BuildOptions;
     const first = await build({ ...options, write: false });
     const needsRequire = first.outputFiles[0]?.text.includes('Dynamic require of') === true;
     await build({ ...options, ...(needsRequire ? { banner: { js: REQUIRE } } : {}) });
   }
+}
+
+/**
+ * TypeBox is some 350 files, more than all others that a command or the supervisor loads: here it is four. What authors import
+ * (`src/index.ts`, `src/author`) stays with the package, which is theirs too.
+ */
+async function joinTypebox(): Promise<void> {
+  const folder = join(staging, 'src', 'typebox');
+  const entries = new Map<string, string>();
+  for (const entry of readdirSync(join(staging, 'src'), { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath, entry.name);
+    if (!file.endsWith('.js') || /^src\/(?:author\/|index\.js$)/.test(relative(staging, file))) continue;
+    const text = readFileSync(file, 'utf8');
+    const joined = text.replace(/ from 'typebox(\/\w+)?';$/gm, (_, part: string | undefined) => {
+      const name = part?.slice(1) ?? 'index';
+      entries.set(name, `typebox${part ?? ''}`);
+      const path = relative(dirname(file), join(folder, `${name}.js`));
+      return ` from '${path.startsWith('.') ? path : `./${path}`}';`;
+    });
+    if (joined !== text) writeFileSync(file, joined);
+  }
+  await build({
+    ...PACKED,
+    entryPoints: Object.fromEntries(entries),
+    absWorkingDir: root,
+    outdir: folder,
+    splitting: true,
+  });
 }
 
 /** What is read as it stands: estates (tool code is bundled where it is used, from TypeScript) and everything but TypeScript. */
@@ -84,6 +116,7 @@ function copyAssets(): void {
 rmSync(staging, { recursive: true, force: true });
 compile();
 await bundleWorkers();
+await joinTypebox();
 copyAssets();
 rmSync(dist, { recursive: true, force: true });
 renameSync(staging, dist);
