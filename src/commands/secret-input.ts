@@ -8,15 +8,21 @@ const INTERRUPT = '\u0003';
 const END = '\u0004';
 const RUBOUT = ['\u007f', '\b'];
 
-export async function readSecret(io: Io, shown: string): Promise<string> {
-  return checked(isTerminal(io.stdin) ? await prompt(io, io.stdin, shown) : await readAll(io.stdin));
+/** What is asked for, in words, and of what or whom. */
+export interface Asked {
+  readonly what: 'secret' | 'password';
+  readonly of: string;
 }
 
-function checked(text: string): string {
+export async function readSecret(io: Io, { what, of }: Asked): Promise<string> {
+  return checked(isTerminal(io.stdin) ? await prompt(io, io.stdin, `${what} of ${of}`) : await readAll(io.stdin), what);
+}
+
+function checked(text: string, what: Asked['what']): string {
   const value = text.replace(/\r?\n$/, '');
-  if (value === '') throw new UserError('the secret is empty; nothing was changed');
-  if (Buffer.byteLength(value) > SECRET_BYTES) throw new UserError(`a secret has at most ${SECRET_BYTES} bytes`);
-  if (/\p{Cc}|\p{Cs}/u.test(value)) throw new UserError('a secret is one line without control characters; nothing was changed');
+  if (value === '') throw new UserError(`the ${what} is empty; nothing was changed`);
+  if (Buffer.byteLength(value) > SECRET_BYTES) throw new UserError(`a ${what} has at most ${SECRET_BYTES} bytes`);
+  if (/\p{Cc}|\p{Cs}/u.test(value)) throw new UserError(`a ${what} is one line without control characters; nothing was changed`);
   return value;
 }
 
@@ -41,7 +47,7 @@ async function readAll(stdin: NodeJS.ReadableStream): Promise<string> {
 function prompt(io: Io, stdin: Terminal, shown: string): Promise<string> {
   stdin.setRawMode(true);
   // Only now: who is quick to answer would see the answer.
-  io.stderr.write(`secret ${shown} (not shown): `);
+  io.stderr.write(`${shown} (not shown): `);
   stdin.setEncoding('utf8');
   stdin.resume();
   return new Promise((resolve, reject) => {

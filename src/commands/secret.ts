@@ -59,7 +59,7 @@ interface Work {
 }
 
 async function set({ io, estate, owner, shown, json }: Work, name: string): Promise<number> {
-  const value = await readSecret(io, `${shown} ${name}`);
+  const value = await readSecret(io, { what: 'secret', of: `${shown}: ${name}` });
   return withVault(
     estate.config,
     async ({ vault, createdKey }) => {

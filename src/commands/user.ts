@@ -109,6 +109,11 @@ function requireUser({ config }: LocatedEstate, vault: Vault, name: string): voi
   if (vault.users.find(name) === undefined) throw new UserError(`there is no user ${name}; leasehold user list shows them`);
 }
 
+function added(name: string, accounts: boolean): string {
+  const off = accounts ? '' : ' once leasehold.json lets accounts of the server sign in (auth.embedded.accounts is false)';
+  return `${name} can sign in${off}. leasehold user grant <tenant> ${name} lets them use a tenant`;
+}
+
 async function setPassword(work: Work, name: string, action: 'add' | 'passwd'): Promise<number> {
   const { io, estate } = work;
   return withVault(estate.config, async ({ vault, createdKey }) => {
@@ -117,7 +122,7 @@ async function setPassword(work: Work, name: string, action: 'add' | 'passwd'): 
       throw new UserError(
         exists ? `there is a user ${name}; leasehold user passwd ${name} changes the password` : `there is no user ${name}`,
       );
-    const password = await readSecret(io, `password of ${name}`);
+    const password = await readSecret(io, { what: 'password', of: name });
     const problem = passwordProblem(password);
     if (problem !== undefined) throw new UserError(`${problem}; nothing was changed`);
     const hashed = await hashPassword(password);
@@ -128,7 +133,7 @@ async function setPassword(work: Work, name: string, action: 'add' | 'passwd'): 
     if (!done) throw new UserError(`${name} was changed by another command just now`);
     if (createdKey !== undefined) io.stderr.write(keyMadeNotice(createdKey));
     return action === 'add'
-      ? said(work, { added: name }, `${name} can sign in. leasehold user grant <tenant> ${name} lets them use a tenant`)
+      ? said(work, { added: name }, added(name, estate.config.signIn.accounts))
       : said(work, { changed: name }, `${name} has another password; what was signed in with the old one must sign in again`);
   });
 }
