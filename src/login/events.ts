@@ -9,6 +9,8 @@ import { SERVER_OWNER } from '../shared/ids.ts';
 export interface RequestFacts {
   readonly correlation: string;
   readonly address: string;
+  /** Digest of the secret of its browser, where it brought one. */
+  readonly browser?: string | undefined;
 }
 
 type Loose<E> = E extends AuditEvent

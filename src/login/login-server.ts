@@ -31,8 +31,6 @@ export type Stepped =
 /** A provider, by a person. */
 export interface Chosen {
   readonly provider: string;
-  /** Digest of its secret. */
-  readonly browser: string;
   /** The person is to be asked there who they are, even if that is known. */
   readonly another: boolean;
 }
@@ -95,13 +93,14 @@ export class LoginServer {
   }
 
   /** Sends the browser to a provider. */
-  async signInWith(exchange: Exchange, uid: string, { provider: name, browser, another }: Chosen): Promise<Stepped> {
+  async signInWith(exchange: Exchange, uid: string, { provider: name, another }: Chosen): Promise<Stepped> {
     const found = await this.#provider.interaction(exchange, uid);
     const { access, subjects, upstream } = this.#options;
     const tenant = access.tenantOf(found?.params['resource']);
     const ways = tenant === undefined ? [] : subjects.waysInto(tenant).providers;
     const way = ways.find((one) => one.name === name);
-    if (found?.prompt.name !== 'login' || tenant === undefined || way === undefined) return UNKNOWN;
+    const { browser } = exchange;
+    if (found?.prompt.name !== 'login' || tenant === undefined || way === undefined || browser === undefined) return UNKNOWN;
     const begun: Begun = { uid, provider: name, tenant, client: texts(found.params).client_id };
     const again = another || found.prompt.reasons.some((reason) => reason !== 'no_session');
     const sent = await upstream.begin(begun, browser, again);
@@ -111,8 +110,8 @@ export class LoginServer {
   }
 
   /** @param answer the query that a provider sent the browser back with */
-  async returned(exchange: Exchange, answer: URLSearchParams, browser: string | undefined): Promise<Returned> {
-    const came = await this.#options.upstream.end(answer, browser);
+  async returned(exchange: Exchange, answer: URLSearchParams): Promise<Returned> {
+    const came = await this.#options.upstream.end(answer, exchange.browser);
     if (came.kind !== 'who') return this.#refused(exchange, came);
     const { begun, who } = came;
     const { provider, tenant, client } = begun;

@@ -55,6 +55,7 @@ declare module 'oidc-provider' {
   export interface OidcContext {
     readonly req: IncomingMessage;
     readonly res: ServerResponse;
+    readonly cookies: { get(name: string): string | undefined };
     type: string;
     body: unknown;
     set(headers: Readonly<Record<string, string>>): void;

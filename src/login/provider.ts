@@ -110,6 +110,7 @@ export function makeProvider(options: ProviderOptions): MadeProvider {
   });
   provider.proxy = true;
   provider.use(plainMetadata);
+  provider.use((ctx, next) => inItsBrowser(ctx, next, provider, options));
   listen(provider, options);
   return { provider, until };
 }
@@ -119,6 +120,17 @@ function listen(provider: Provider, options: ProviderOptions): void {
     record(ctx, 'login.registered', { clientId }, options),
   );
   provider.on('server_error', (_: OidcContext, cause: unknown) => options.onFailure(cause));
+}
+
+/**
+ * What was decided at an interaction counts in the browser in which it was decided. The cookies of an interaction have a path and so no
+ * `__Host-`: a sibling host could plant its own, have somebody sign in there, and go on as them.
+ */
+async function inItsBrowser(ctx: OidcContext, next: () => Promise<void>, provider: Provider, { events }: ProviderOptions) {
+  const id = ctx.cookies.get(provider.cookieName('resume'));
+  const result = id === undefined ? undefined : (await provider.Interaction.find(id))?.result;
+  if (result !== undefined && result['browser'] !== events.factsOf(ctx.req).browser) delete ctx.req.headers.cookie;
+  await next();
 }
 
 /** RFC 8414 only: there are no ID tokens and no user info here. */

@@ -1,7 +1,7 @@
 // The authorization server while it runs: loaded when it is first needed, made anew with its keys; interactions and sessions of browsers.
 // Not responsible for what a person decides (`login-server`) or for what the protocol says (`provider`).
-// Invariant: an interaction is found by the cookies of its browser, or by an id that was kept with them; one browser has one person
-// signed in: whoever comes second ends the session of the first.
+// Invariant: an interaction is found by the cookies of its browser, or by an id that was kept with them; what was decided at it says in
+// which browser; one browser has one person signed in: whoever comes second ends the session of the first.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Interaction, Provider, SessionModel } from 'oidc-provider';
 import type { RequestFacts } from './events.ts';
@@ -66,19 +66,19 @@ export class RunningProvider {
   }
 
   /** Gives the address at which the browser goes on. */
-  async go({ request, response }: Raw, result: Record<string, unknown>, merge: boolean): Promise<string> {
+  async go({ request, response, browser }: Exchange, result: Record<string, unknown>, merge: boolean): Promise<string> {
     const provider = await this.get();
-    return provider.interactionResult(request, response, result, { mergeWithLastSubmission: merge });
+    return provider.interactionResult(request, response, { ...result, browser }, { mergeWithLastSubmission: merge });
   }
 
   /** The same, after somebody proved who they are. */
-  async signedIn(raw: Raw, interaction: Interaction, accountId: string): Promise<string> {
-    const session = await this.session(raw);
+  async signedIn(exchange: Exchange, interaction: Interaction, accountId: string): Promise<string> {
+    const session = await this.session(exchange);
     if (session.accountId !== undefined && session.accountId !== accountId) {
       await session.destroy();
       interaction.session = undefined;
     }
-    interaction.result = { login: { accountId, remember: false } };
+    interaction.result = { login: { accountId, remember: false }, browser: exchange.browser };
     await interaction.save(interaction.exp - Math.floor(this.#options.now() / 1000));
     return interaction.returnTo;
   }

@@ -1,9 +1,11 @@
 // The endpoints of the embedded authorization server: its metadata (RFC 8414) and what that names.
 // Not responsible for answering (`login/`) or for pages. Invariant: requests that the guard let through, for these paths only, are handed
 // on as they came, with an unread body; where no tenant wants it, there is nothing here; each address has a limit.
+import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { failure } from '../shared/errors.ts';
+import { browserDigest, type Browsers } from './pages/browser.ts';
 import type { HttpServerOptions } from './ports.ts';
 import { ADDRESS_RATE } from './rates/address-rate.ts';
 import { addressKey } from './rates/address-key.ts';
@@ -16,7 +18,11 @@ const PER_MINUTE = 300;
 const REGISTRATIONS_PER_MINUTE = 10;
 const ADDRESSES = 10_000;
 
-export function authorizationRoutes(app: FastifyInstance, { authorization, config }: HttpServerOptions): void {
+export function authorizationRoutes(
+  app: FastifyInstance,
+  { authorization, config }: HttpServerOptions,
+  browsers: Browsers,
+): void {
   if (authorization === undefined) return;
   const below = config.publicUrl === undefined ? '' : new URL(config.publicUrl).pathname.replace(/\/+$/, '');
 
@@ -27,10 +33,12 @@ export function authorizationRoutes(app: FastifyInstance, { authorization, confi
     }
     void reply.hijack();
     const { raw, ip, correlation } = request;
+    const secret = browsers.known(request);
+    const browser = secret === undefined ? undefined : browserDigest(secret);
     for (let i = 0; i < COMMON_HEADERS.length; i += 2) reply.raw.setHeader(COMMON_HEADERS[i] ?? '', COMMON_HEADERS[i + 1] ?? '');
     reply.raw.setHeader(CORRELATION_HEADER, correlation);
     try {
-      await authorization.handle({ request: raw, response: reply.raw, address: ip, correlation });
+      await authorization.handle({ request: raw, response: reply.raw, address: ip, correlation, browser });
     } catch {
       // Nothing of it is told. What failed is in the log.
       if (!reply.raw.headersSent) reply.raw.writeHead(500);
@@ -41,6 +49,7 @@ export function authorizationRoutes(app: FastifyInstance, { authorization, confi
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    await scope.register(cookie);
     await scope.register(rateLimit, {
       max: PER_MINUTE,
       timeWindow: 60_000,

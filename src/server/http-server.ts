@@ -90,8 +90,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     metadataRoutes(scope, options);
     mcpRoute(scope, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
   });
-  authorizationRoutes(app, options);
-  servePages(app, new Browsers(config.publicUrl?.startsWith('https:') === true), options.pages ?? []);
+  const browsers = new Browsers(config.publicUrl?.startsWith('https:') === true);
+  authorizationRoutes(app, options, browsers);
+  servePages(app, browsers, options.pages ?? []);
 
   return {
     async listen() {

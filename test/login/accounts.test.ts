@@ -224,10 +224,10 @@ t.test('whom a provider vouches for is signed in only with its record', async (t
   const request = new IncomingMessage(new Socket());
   const exchange = { request, response: new ServerResponse(request), address: '127.0.0.1', correlation: 'C' };
   const result = () => login.find('Interaction', 'u', Date.now())?.value['result'];
-  await t.rejects(server.returned(exchange, new URLSearchParams(), 'browser'), /disk is full/);
+  await t.rejects(server.returned(exchange, new URLSearchParams()), /disk is full/);
   t.equal(result(), undefined);
   broken = false;
-  t.match(await server.returned(exchange, new URLSearchParams(), 'browser'), { kind: 'on', to: 'https://mcp.example/on' });
+  t.match(await server.returned(exchange, new URLSearchParams()), { kind: 'on', to: 'https://mcp.example/on' });
   t.match(result(), { login: { accountId: 'hub:42' } });
   t.match(events, [{ kind: 'login.signed_in', subject: 'hub:42', provider: 'hub', tenant: 'acme', correlation: 'C' }]);
 });

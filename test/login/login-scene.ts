@@ -126,6 +126,11 @@ export class Person {
     this.stops = [REDIRECT, ...stops];
   }
 
+  /** Takes over the cookies of an authorization request that was begun in another browser, as a sibling host could have it. */
+  plant(other: Person): void {
+    for (const [name, cookie] of other.#cookies) if (/^lh-(?:interaction|resume)/.test(name)) this.#cookies.set(name, cookie);
+  }
+
   protected send(url: string, init: RequestInit): Promise<Response> {
     return fetch(url, init);
   }
@@ -168,6 +173,15 @@ export class Person {
     const text = await response.text();
     const to = /http-equiv="refresh" content="0; url=([^"]+)"/.exec(text)?.[1];
     return to === undefined ? { url: page.url, status: response.status, text } : this.open(to.replaceAll('&amp;', '&'));
+  }
+
+  /** Proves who it is, and gives the address at which the browser would go on. */
+  async prove(url: string, name = 'ada'): Promise<string> {
+    const page = await this.open(url);
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '';
+    const body = new URLSearchParams({ csrf, do: 'sign-in', name, password: PASSWORD });
+    const proved = await this.fetch(page.url, { method: 'POST', headers: { origin: new URL(page.url).origin }, body });
+    return /http-equiv="refresh" content="0; url=([^"]+)"/.exec(await proved.text())?.[1] ?? '';
   }
 
   async signIn(url: string, name = 'ada', password = PASSWORD) {

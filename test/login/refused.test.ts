@@ -137,15 +137,7 @@ t.test('a refresh token that comes twice ends its family, and no other; a revoke
 
   // Proved with a password that is changed before the browser goes on.
   const late = new Person();
-  const { url: step, text } = await late.open(client.url(acme));
-  const body = new URLSearchParams({
-    csrf: /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '',
-    do: 'sign-in',
-    name: 'ada',
-    password: PASSWORD,
-  });
-  const proved = await late.fetch(step, { method: 'POST', headers: { origin: served.runtime.url }, body });
-  const on = /http-equiv="refresh" content="0; url=([^"]+)"/.exec(await proved.text())?.[1] ?? '';
+  const on = await late.prove(client.url(acme));
   served.vault.users.setPassword('ada', await hashPassword('canary-another-password'), Date.now());
   await late.open(on);
   t.match((await late.open(client.url(acme))).text, /name="password"/, 'nobody is signed in by it');
@@ -247,6 +239,16 @@ t.test('pages: no step of another browser, no form of another site, no member by
   t.match(named.text, /<strong>Goodx{96}<\/strong> wants to use/);
   await client.register({ client_name: '\u2066\u00ad ' });
   t.match((await new Person().open(client.url(acme))).text, /<strong>an application at 127\.0\.0\.1:9<\/strong> wants/);
+  // Whoever is brought to sign in at a request that somebody else began, signs in nobody but themselves.
+  const [thief, victim] = [new Person(), new Person()];
+  const { url: planted } = await thief.open(client.url(globex));
+  victim.plant(thief);
+  const on = await victim.prove(planted, 'eve');
+  t.match(on, /\/oauth\/authorize\//);
+  t.match(await thief.open(on), { status: 400, text: /cannot be connected/ });
+  t.match((await thief.open(client.url(globex))).text, /name="password"/);
+  t.match((await victim.open(on)).text, /Allow/);
+
   // RFC 3986, section 3.4: a query may hold a question mark.
   const marked = client.url(globex, { state: undefined }).replace('?', '?state=a?b&');
   const mark = await new Person().through(marked, 'eve');

@@ -30,8 +30,10 @@ const UID = /^[A-Za-z0-9_-]{1,64}$/;
 const FORM_LIMIT = { rateLimit: { max: 60, timeWindow: 60_000 } };
 const SIGN_OUT = 'sign out';
 
-function exchangeOf({ raw, ip, correlation }: FastifyRequest, reply: FastifyReply): Exchange {
-  return { request: raw, response: reply.raw, address: ip, correlation };
+/** @param browser its secret */
+function exchangeOf({ raw, ip, correlation }: FastifyRequest, reply: FastifyReply, browser?: string): Exchange {
+  const digest = browser === undefined ? undefined : browserDigest(browser);
+  return { request: raw, response: reply.raw, address: ip, correlation, browser: digest };
 }
 
 export function loginPages(login: LoginServer): PageRoutes {
@@ -50,8 +52,7 @@ export function loginPages(login: LoginServer): PageRoutes {
     const form = formOf(request);
     const browser = browsers.known(request);
     if (browser === undefined || !isFormToken(browser, purposeOf(uid), form['csrf'])) return sendPage(reply, FORM_OLD);
-    const exchange = exchangeOf(request, reply);
-    const digest = browserDigest(browser);
+    const exchange = exchangeOf(request, reply, browser);
     const { password = '', provider = '', do: what } = form;
     // Before it is counted: however it is written, it is one account.
     const name = (form['name'] ?? '').trim().toLowerCase();
@@ -68,7 +69,7 @@ export function loginPages(login: LoginServer): PageRoutes {
     async function go(): Promise<Stepped> {
       if (isSignIn) return login.signIn(exchange, uid, name, password);
       if (what === 'sign-in-with')
-        return login.signInWith(exchange, uid, { provider, browser: digest, another: request.query.another !== undefined });
+        return login.signInWith(exchange, uid, { provider, another: request.query.another !== undefined });
       if (what === 'allow') return login.allow(exchange, uid);
       if (what === 'another') return login.another(exchange, uid);
       return login.deny(exchange, uid);
@@ -78,9 +79,7 @@ export function loginPages(login: LoginServer): PageRoutes {
   async function comeBack(request: FastifyRequest, reply: FastifyReply, browsers: Browsers): Promise<FastifyReply> {
     if (!login.wanted) return sendPage(reply, STEP_OVER);
     const answer = new URL(request.url, 'http://localhost').searchParams;
-    const browser = browsers.known(request);
-    const digest = browser === undefined ? undefined : browserDigest(browser);
-    const returned = await login.returned(exchangeOf(request, reply), answer, digest);
+    const returned = await login.returned(exchangeOf(request, reply, browsers.known(request)), answer);
     return sendPage(reply, returnedPage(returned, request.correlation));
   }
 
