@@ -13,6 +13,8 @@ import { compileAuth } from '../../src/config/compile-auth.ts';
 import type { CompiledAuth } from '../../src/config/compiled-auth.ts';
 import { addressKey } from '../../src/server/rates/address-key.ts';
 import { Buckets } from '../../src/server/rates/buckets.ts';
+import { Turns } from '../../src/server/rates/turns.ts';
+import { until } from '../helpers/cli.ts';
 import { toolset } from '../helpers/estate.ts';
 import { CONFIG, DISCOVERY, startServer, TOKENS } from '../helpers/mcp-server.ts';
 import { modern, post, type Reply, rpc } from '../helpers/mcp-wire.ts';
@@ -160,6 +162,20 @@ await t.test('buckets: exact with a clock, bounded', async (t) => {
   ] as const)
     t.equal(addressKey(address), key);
   fc.assert(fc.property(fc.ipV6(), (address) => /^(?:[0-9a-f]{1,4}:){4}:\/64$|^\d+\.\d+\.\d+\.\d+$/.test(addressKey(address))));
+});
+
+await t.test('what waits for a turn is bounded, of one tenant and of all', async (t) => {
+  const turns = new Turns();
+  let taken = 0;
+  const filled = (tenant: string): number => {
+    let waiting = 0;
+    while (turns.begin(tenant, () => (taken += 1))) waiting += 1;
+    return waiting - 16;
+  };
+  t.strictSame(['a', 'b', 'c'].map(filled), [8192, 8192, 256], 'others still have room for a burst');
+  t.equal(taken, 3 * 16);
+  await until(async () => taken === 3 * 16 + 2 * 8192 + 256);
+  t.strictSame(['a', 'c', 'b'].map(filled), [8192, 8192, 256], 'and all of it again when that is done');
 });
 
 await t.test('a flood of one tenant waits for its own turns, in its order; others go between', async (t) => {
