@@ -74,7 +74,7 @@ async function bundleWorkers(): Promise<void> {
 }
 
 /**
- * TypeBox is some 350 files, more than all others that a command or the supervisor loads: here it is four. What authors import
+ * TypeBox is some 350 files, more than all others that a command loads: here it is a handful. What authors import
  * (`src/index.ts`, `src/author`) stays with the package, which is theirs too.
  */
 async function joinTypebox(): Promise<void> {
