@@ -281,7 +281,7 @@ void t.test('a tenant that is destroyed takes its values with it, in a running s
     ),
   );
   db.prepare("INSERT INTO store_values VALUES ('acme', ?, ?, 64, NULL)").run(copy.slot, copy.sealed);
-  t.equal(vault.values.get('acme', undefined, 'k', 0), undefined, 'a row from a copy is of no use');
+  t.ok(await within(1000, () => vault.values.get('acme', undefined, 'k', 0) === undefined), 'a row from a copy is of no use');
   t.throws(
     () => vault.values.set('acme', undefined, 'k', bytes('late'), undefined, 1e6),
     { code: 'tenant_removed' },
