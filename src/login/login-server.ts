@@ -83,7 +83,8 @@ export class LoginServer {
     const { address } = exchange;
     const tenant = this.#options.access.tenantOf(found.params['resource']);
     const about = { client: String(found.params['client_id']), address };
-    if (!matches || user === undefined) {
+    // It may have been changed while it was compared, or waited for that.
+    if (!matches || user === undefined || this.#options.users.find(name)?.password !== user.password) {
       const known = user === undefined ? { reason: 'no such user' } : { subject: name, reason: 'wrong password' };
       await this.#append(exchange, { kind: 'login.failed', tenant, ...about, ...known });
       return { kind: 'refused' };

@@ -141,6 +141,18 @@ t.test('a refresh token that comes twice ends its family, and no other; a revoke
   served.vault.users.setPassword('ada', await hashPassword('canary-another-password'), Date.now());
   await late.open(on);
   t.match((await late.open(client.url(acme))).text, /name="password"/, 'nobody is signed in by it');
+  // Nor with one that is changed while it is compared: others' are before it.
+  const [before, after] = [await hashPassword(PASSWORD), await hashPassword('canary-a-third-password')];
+  served.vault.users.setPassword('ada', before, Date.now());
+  const crowd = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(async (name) => [name, new Person()] as const));
+  const pages = await Promise.all(crowd.map(async ([, one]) => one.open(client.url(acme))));
+  const tried = crowd.map(([name, one], n) => one.submit(pages[n] as (typeof pages)[0], { do: 'sign-in', name, password: 'x' }));
+  const page = await late.open(client.url(acme));
+  const proving = late.submit(page, { do: 'sign-in', name: 'ada', password: PASSWORD });
+  await tried[0];
+  served.vault.users.setPassword('ada', after, Date.now());
+  t.match(await proving, { status: 403, text: /password is wrong/ });
+  await Promise.all(tried);
 });
 
 t.test('authorization requests that are refused', async (t) => {
