@@ -53,7 +53,8 @@ await t.test('who is let in', async (t) => {
 await t.test('2025 sessions on the wire', async (t) => legacyWire(t, targetOf(await startServer(t))));
 
 await t.test('garbage on the socket', async (t) => {
-  const server = await startServer(t, { timeouts: { headersMs: 300, requestMs: 300, checkMs: 50, keepAliveMs: 300 } });
+  // Long enough for whole requests on a machine that is busy.
+  const server = await startServer(t, { timeouts: { headersMs: 2000, requestMs: 2000, checkMs: 50, keepAliveMs: 300 } });
   const line = `POST /t/acme/mcp HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAuthorization: Bearer ${TOKENS.acme}\r\nConnection: close\r\nContent-Type: application/json\r\n`;
   const good = modern('tools/list').body;
   const fixed = [
