@@ -19,6 +19,7 @@ import { metadataRoutes } from './metadata-routes.ts';
 import { askHolder, PortInUse } from './port-in-use.ts';
 import type { HttpServer, HttpServerOptions, HttpTimeouts } from './ports.ts';
 import { ADDRESS_RATE, limitedByAddress } from './rates/address-rate.ts';
+import { Turns } from './rates/turns.ts';
 import { refuse } from './refusal.ts';
 import { serviceRoutes } from './service-routes.ts';
 
@@ -49,6 +50,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const exchanges = new Exchanges(timeouts.streamCommentMs);
   const denials = new Denials(options);
+  const turns = new Turns();
   const protocol = new Protocol({
     backend: options.backend,
     info: { name: 'leasehold', title: 'Leasehold', version: options.version },
@@ -88,7 +90,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   serviceRoutes(app, options, exchanges);
   limitedByAddress(app, config.rates.addressPerSecond, (scope) => {
     metadataRoutes(scope, options);
-    mcpRoute(scope, { options, protocol, exchanges, denials, stallMs: timeouts.stallMs });
+    mcpRoute(scope, { options, protocol, exchanges, denials, turns, stallMs: timeouts.stallMs });
   });
   const browsers = new Browsers(config.publicUrl?.startsWith('https:') === true);
   authorizationRoutes(app, options, browsers);
@@ -121,6 +123,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       // Not http's own `close`, which cuts kept-alive connections at once, in the middle of a request too: they get their 503.
       NetServer.prototype.close.call(app.server);
       protocol.endSubscriptions();
+      // Nothing joins a line any more.
+      exchanges.draining = true;
+      await turns.emptied();
       await exchanges.drain(drainMs);
       protocol.close();
       app.server.closeAllConnections();

@@ -18,7 +18,7 @@ import { HttpAnswer } from './http-answer.ts';
 import { endpointPaths, NameReader, type Read } from './names.ts';
 import type { HttpServerOptions } from './ports.ts';
 import { SubjectGate } from './rates/subject-gate.ts';
-import { Turns } from './rates/turns.ts';
+import type { Turns } from './rates/turns.ts';
 import { refuse } from './refusal.ts';
 
 declare module 'fastify' {
@@ -39,6 +39,7 @@ export interface McpRoutePorts {
   readonly protocol: Protocol;
   readonly exchanges: Exchanges;
   readonly denials: Denials;
+  readonly turns: Turns;
   readonly stallMs: number;
 }
 
@@ -55,10 +56,9 @@ function misplaced(principal: Principal, tenant: string, exists: (tenant: string
 }
 
 export function mcpRoute(app: FastifyInstance, ports: McpRoutePorts): void {
-  const { denials, exchanges, options, protocol, stallMs } = ports;
+  const { denials, exchanges, options, protocol, stallMs, turns } = ports;
   const { routing } = options.config;
   const subjects = new SubjectGate();
-  const turns = new Turns();
   const reader = new NameReader(options.config, options.tenantHint);
 
   /** Runs before the body is read. */

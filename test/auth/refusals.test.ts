@@ -236,6 +236,19 @@ await t.test('a flood of one tenant waits for its own turns, in its order; other
   await told;
   t.strictSame([...got.statuses.keys()].toSorted(), ['200', '429']);
   t.ok((got.statuses.get('200') ?? 0) > 8192, 'who waited is answered');
+
+  // Nor is anybody who waits cut off by the end of the server.
+  const many = await Promise.all(Array.from({ length: FLOOD }, open));
+  const ask = (): Promise<string>[] =>
+    many.map((socket) => {
+      socket.write(request('acme', TOKENS.acme, 1));
+      return once(socket, 'data').then(([part]: Buffer[]) => String(part));
+    });
+  await Promise.all(ask());
+  const lastAnswers = ask();
+  await Promise.race(lastAnswers);
+  await server.server.close(5000);
+  for (const answer of await Promise.all(lastAnswers)) t.match(answer, /^HTTP\/1\.1 (?:200|503)/);
 });
 
 class Boom extends Error {

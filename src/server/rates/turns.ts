@@ -3,6 +3,7 @@
 // Invariant: a tenant's requests are taken up in their order; a flood of one tenant holds up another's request by one turn at most, and
 // what waits is bounded, however many requests a connection sends without waiting for answers.
 import { performance } from 'node:perf_hooks';
+import { setImmediate as turn } from 'node:timers/promises';
 
 /** Requests of one tenant in a turn. Each is some 50 to 80 µs of work for the loop that answers everybody. */
 const PER_TURN = 16;
@@ -36,6 +37,11 @@ export class Turns {
     else return false;
     this.#waiting += 1;
     return true;
+  }
+
+  /** Resolves when nothing waits. */
+  async emptied(): Promise<void> {
+    while (this.#waiting > 0) await turn();
   }
 
   /** How many it had in this turn, before the one that now counts as well. */
