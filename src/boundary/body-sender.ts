@@ -100,16 +100,17 @@ export class BodySender<Header extends object> {
     return true;
   }
 
-  /** Gives the rest of a body up. */
-  drop(stream: string): void {
+  /** Gives the rest of a body up. The header where nothing of it had left: the other side does not know of it. */
+  drop(stream: string): Header | undefined {
     const outgoing = this.#bodies.get(stream);
-    if (outgoing === undefined) return;
+    if (outgoing === undefined) return undefined;
     this.#bodies.delete(stream);
     if (outgoing.window !== undefined) outgoing.window.outstanding -= outgoing.outstanding;
     outgoing.whole = true;
     outgoing.queue.length = 0;
     outgoing.wanted?.();
     this.pump();
+    return outgoing.header;
   }
 
   pump(): void {

@@ -278,7 +278,12 @@ t.test('large results', async (t) => {
     for (let n = 0; n < stuck; n += 1) slow.push((await begin(pool, 'big', { bytes: 2_000_000 }).end).body as BodyStream);
     t.equal((await read((await begin(other, 'big', { bytes: 3_000_000 }).end).body)).length, 3_000_000);
     const fifth = begin(pool, 'big', { bytes: 300_000 });
+    const given = [begin(pool, 'big', { bytes: 300_000 }), begin(pool, 'big', { bytes: 300_000 })] as const;
     t.equal((await json(pool, 'echo', { small: 1 })).small, 1, 'small results need no window');
+    given[0].active.cancel('deadline');
+    given[1].active.kill();
+    t.equal(code(await given[0].end), 'deadline_exceeded', 'a result that waits for room is given up');
+    t.equal(code(await given[1].end), 'worker_lost');
     slow.shift()?.cancel();
     t.equal((await read((await fifth.end).body)).length, 300_000, 'a cancelled body gives its window back');
     for (const body of slow) t.equal((await read(body)).length, 2_000_000);

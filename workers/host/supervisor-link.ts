@@ -9,7 +9,7 @@ import type { HostStart } from '../../src/boundary/host-start.ts';
 import { ownBytes } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import { BodyAssembly } from './body-assembly.ts';
-import { HostCall } from './host-call.ts';
+import { cancelFailure, HostCall } from './host-call.ts';
 import { HostPool } from './host-pool.ts';
 
 /** Notices are dropped while more than this has not left the process: a flood of log lines must not grow the host. */
@@ -58,14 +58,15 @@ export class SupervisorLink {
         return this.#reply(frame, body);
       case 'cancel': {
         const call = this.#calls.get(frame.call);
-        // A settled call may still have its result under way.
-        if (call === undefined) this.#sender.drop(callStream(frame.call));
+        if (call === undefined) this.#giveUp(frame.call, cancelFailure(frame.reason));
         else call.pool.cancel(call, frame.reason);
         return;
       }
       case 'kill': {
         const call = this.#calls.get(frame.call);
-        return call?.pool.kill(call);
+        if (call === undefined) this.#giveUp(frame.call, failure('worker_lost', { detail: 'killed before its result was read' }));
+        else call.pool.kill(call);
+        return;
       }
       case 'credit':
         if (!this.#sender.credit(frame.stream, frame.bytes)) this.#die();
@@ -78,6 +79,13 @@ export class SupervisorLink {
       default:
         frame satisfies never;
     }
+  }
+
+  /** A call that its thread is done with may still have its result under way, or waiting for credit: then it has not ended yet. */
+  #giveUp(call: number, why: Failure): void {
+    const unsent = this.#sender.drop(callStream(call));
+    if (unsent?.t === 'egressed') this.#writer.send({ ...unsent, outcome: { status: 'denied', sent: true, failure: why } });
+    else if (unsent !== undefined) this.#writer.send({ t: 'outcome', call, outcome: { status: 'error', failure: why } });
   }
 
   #openOrAssign(frame: Assigning, body: Uint8Array): void {
