@@ -46,14 +46,20 @@ export class HostCall {
     return this.frame.t === 'call' && this.frame.context.depth > 0;
   }
 
-  /** The frame that ends the call without a result. A request of an egress thread that was lost may have been sent. */
+  /** The frame that ends the call without a result. */
   failed(why: Failure): FromHost {
-    const call = this.id;
-    if (this.frame.t !== 'egress') return { t: 'outcome', call, outcome: { status: 'error', failure: why } };
-    const sent = this.slot !== undefined;
-    if (why.code === 'worker_lost' || why.code === 'heap_limit') {
-      return { t: 'egressed', call, outcome: { status: 'transient', sent, local: true, detail: why.detail ?? why.code } };
-    }
-    return { t: 'egressed', call, outcome: { status: 'denied', sent, failure: why } };
+    return this.frame.t === 'egress' ? failedEgress(this.id, this.slot !== undefined, why) : failedRun(this.id, why);
   }
+}
+
+export function failedRun(call: number, why: Failure): FromHost {
+  return { t: 'outcome', call, outcome: { status: 'error', failure: why } };
+}
+
+/** @param sent a thread had it: the request of one that was lost may have been sent */
+export function failedEgress(call: number, sent: boolean, why: Failure): FromHost {
+  if (why.code === 'worker_lost' || why.code === 'heap_limit') {
+    return { t: 'egressed', call, outcome: { status: 'transient', sent, local: true, detail: why.detail ?? why.code } };
+  }
+  return { t: 'egressed', call, outcome: { status: 'denied', sent, failure: why } };
 }

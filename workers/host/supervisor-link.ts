@@ -9,7 +9,7 @@ import type { HostStart } from '../../src/boundary/host-start.ts';
 import { ownBytes } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
 import { BodyAssembly } from './body-assembly.ts';
-import { cancelFailure, HostCall } from './host-call.ts';
+import { cancelFailure, failedEgress, failedRun, HostCall } from './host-call.ts';
 import { HostPool } from './host-pool.ts';
 
 /** Notices are dropped while more than this has not left the process: a flood of log lines must not grow the host. */
@@ -84,8 +84,8 @@ export class SupervisorLink {
   /** A call that its thread is done with may still have its result under way, or waiting for credit: then it has not ended yet. */
   #giveUp(call: number, why: Failure): void {
     const unsent = this.#sender.drop(callStream(call));
-    if (unsent?.t === 'egressed') this.#writer.send({ ...unsent, outcome: { status: 'denied', sent: true, failure: why } });
-    else if (unsent !== undefined) this.#writer.send({ t: 'outcome', call, outcome: { status: 'error', failure: why } });
+    if (unsent === undefined) return;
+    this.#writer.send(unsent.t === 'egressed' ? failedEgress(call, true, why) : failedRun(call, why));
   }
 
   #openOrAssign(frame: Assigning, body: Uint8Array): void {
