@@ -4,7 +4,8 @@
 import { isTenantId, TOOL_NAME_PATTERN } from '../shared/ids.ts';
 import type { JsonObject } from '../shared/json.ts';
 import { nearest } from '../shared/nearest.ts';
-import { declaredHeaders, headersFor } from '../stdio/param-headers.ts';
+import { declaredHeaders } from '../shared/param-headers.ts';
+import { headersFor } from '../stdio/param-headers.ts';
 import { parseArguments } from './call-arguments.ts';
 import { throughPages } from './call-connect.ts';
 import { failureLine, failureOf, resultText } from './call-result.ts';

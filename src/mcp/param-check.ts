@@ -2,7 +2,7 @@
 // Not responsible for what may be annotated (`shared/param-headers`) or for validating arguments (the threads).
 // Invariant: a header that a gateway may route by says what the tool will read, or the request is refused; of the arguments only
 // annotated ones are read, and a tool without annotations costs one look into a map.
-import { paramHeaders, type ParamHeader } from '../shared/param-headers.ts';
+import { declaredHeaders, type ParamHeader } from '../shared/param-headers.ts';
 import { reject, type Rejection } from './classify.ts';
 import { type Envelope, rawAt } from './envelope.ts';
 import { decodeHeaderValue } from './header-value.ts';
@@ -14,8 +14,7 @@ const known = new WeakMap<ListedTool, readonly ParamHeader[]>();
 function declared(tool: ListedTool): readonly ParamHeader[] {
   let headers = known.get(tool);
   if (headers === undefined) {
-    const found = paramHeaders(tool.inputSchema);
-    headers = typeof found === 'string' ? [] : found;
+    headers = declaredHeaders(tool.inputSchema);
     known.set(tool, headers);
   }
   return headers;

@@ -33,6 +33,12 @@ interface Place {
   readonly depth: number;
 }
 
+/** What counts of a schema: all annotations, or none where one of them is wrong. */
+export function declaredHeaders(inputSchema: JsonSchema): readonly ParamHeader[] {
+  const found = paramHeaders(inputSchema);
+  return typeof found === 'string' ? [] : found;
+}
+
 /** All annotations, or half a sentence that says what is wrong with one. */
 export function paramHeaders(inputSchema: JsonSchema): readonly ParamHeader[] | string {
   const found: ParamHeader[] = [];

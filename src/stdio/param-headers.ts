@@ -1,18 +1,12 @@
 // `Mcp-Param-*` headers of a tools/call, which a client of stdio does not know of: the bridge reads the tools' schemas for it
 // (2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters"). `leasehold call` is such a client, too.
 // Not responsible for listing tools. Invariant: a header says what the arguments say; what is no plain value has none.
-import type { Json, JsonObject } from '../shared/json.ts';
-import { type ParamHeader, paramHeaders } from '../shared/param-headers.ts';
+import type { Json } from '../shared/json.ts';
+import { declaredHeaders, type ParamHeader } from '../shared/param-headers.ts';
 import { encodeHeaderValue } from './header-value.ts';
 import { isObject, member } from './message.ts';
 
 const MOST_TOOLS = 10_000;
-
-/** Of a tool by its input schema. */
-export function declaredHeaders(inputSchema: JsonObject): readonly ParamHeader[] {
-  const found = paramHeaders(inputSchema);
-  return typeof found === 'string' ? [] : found;
-}
 
 export function headersFor(declared: readonly ParamHeader[], args: Json | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
