@@ -28,7 +28,7 @@ export function mintedTokens({ tokens, now }: MintedOptions): TokenSource {
     goodMs: 0,
     badMs: 0,
     verify(token, tenant): Verdict {
-      const record = tokens.find(hash('sha256', token, 'buffer'));
+      const record = tokens.find(hash('sha256', token));
       if (record === undefined) return tokenRefused('the token is unknown');
       if (record.tenant !== tenant.id) return tokenRefused(`token ${record.id} is of another tenant`);
       const at = now();

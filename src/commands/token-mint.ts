@@ -24,7 +24,7 @@ export async function mintToken(
 ): Promise<{ readonly token: string; readonly record: TokenRecord }> {
   const now = Date.now();
   let add = (): void => {};
-  const held = { add: (record: TokenRecord, hash: Uint8Array) => void (add = () => vault.tokens.add(record, hash)) };
+  const held = { add: (record: TokenRecord, hash: string) => void (add = () => vault.tokens.add(record, hash)) };
   const expiry = lastsMs === undefined ? {} : { expiresAt: now + lastsMs };
   const made = createToken(held, { tenant, subject, scopes, now, ...expiry });
   await auditTokens(config, [{ kind: 'token.created', tenant, subject, token: made.record.id }]);

@@ -10,9 +10,9 @@ function tokenText(tenant: string, secret: Buffer): string {
   return `lh_${tenant}_${secret.toString('base64url')}`;
 }
 
-/** SHA-256 of the whole token. Its 256 random bits need no salt and no slow hash. */
-export function hashToken(token: string): Uint8Array {
-  return hash('sha256', token, 'buffer');
+/** SHA-256 of the whole token, hex. Its 256 random bits need no salt and no slow hash. */
+export function hashToken(token: string): string {
+  return hash('sha256', token);
 }
 
 export interface TokenGrant {

@@ -18,10 +18,10 @@ export interface TokenRecord {
 }
 
 export interface TokenStore {
-  /** Stores the SHA-256 of the secret only. */
-  add(record: TokenRecord, secretHash: Uint8Array): void;
-  /** By SHA-256 of the presented secret. Revoked ones are returned with `revokedAt`, so that the audit can say why. */
-  find(secretHash: Uint8Array): TokenRecord | undefined;
+  /** Stores the SHA-256 (hex) of the secret only. */
+  add(record: TokenRecord, secretHash: string): void;
+  /** By SHA-256 (hex) of the presented secret. Revoked ones are returned with `revokedAt`, so that the audit can say why. */
+  find(secretHash: string): TokenRecord | undefined;
   /** Notes a use of what `find` gave: cheap, written later with the uses of other tokens. */
   used(record: TokenRecord, now: number): void;
   list(tenant: string): TokenRecord[];

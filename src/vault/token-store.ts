@@ -39,10 +39,6 @@ function recordOf(row: Row): TokenRecord {
   });
 }
 
-function cacheKey(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
-}
-
 export class SqliteTokenStore implements TokenStore {
   readonly #changes: ForeignChanges;
   readonly #cache = new Map<string, TokenRecord>();
@@ -69,22 +65,21 @@ export class SqliteTokenStore implements TokenStore {
     changes.onChange(() => this.forget());
   }
 
-  add(record: TokenRecord, secretHash: Uint8Array): void {
+  add(record: TokenRecord, secretHash: string): void {
     const { id, tenant, subject, scopes, createdAt, revokedAt, expiresAt, lastUsedAt } = record;
     const times = [createdAt, revokedAt ?? null, expiresAt ?? null, lastUsedAt ?? null];
-    this.#insert.run(secretHash, id, tenant, subject, JSON.stringify(scopes), ...times);
+    this.#insert.run(Buffer.from(secretHash, 'hex'), id, tenant, subject, JSON.stringify(scopes), ...times);
   }
 
-  find(secretHash: Uint8Array): TokenRecord | undefined {
+  find(secretHash: string): TokenRecord | undefined {
     this.#changes.check();
-    const key = cacheKey(secretHash);
-    const cached = this.#cache.get(key);
+    const cached = this.#cache.get(secretHash);
     if (cached !== undefined) return cached;
-    const row = this.#select.get(secretHash) as Row | undefined;
+    const row = this.#select.get(Buffer.from(secretHash, 'hex')) as Row | undefined;
     if (row === undefined) return undefined;
     const record = recordOf(row);
     if (this.#cache.size >= CACHED) this.forget();
-    this.#cache.set(key, record);
+    this.#cache.set(secretHash, record);
     return record;
   }
 
