@@ -517,6 +517,10 @@ void t.test('records: one line of ASCII JSON, capped, without what looks like a 
     t.notMatch(json, secret.slice(-12));
     t.doesNotThrow(() => JSON.parse(json) as unknown);
   }
+  for (let room = 1000; room < 1024; room += 1) {
+    const reason = `${'.'.repeat(room)} ${secrets[0]}`;
+    t.notMatch(encodeEvent({ ...base, kind: 'audit.gap', lost: 1, reason }), /lh_/, 'no part of one is left where a text is cut');
+  }
   const ordinary = encodeEvent({
     ...base,
     subject: 'ada@müller.de',
