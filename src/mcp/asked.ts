@@ -2,7 +2,8 @@
 // Not responsible for running it (`operate`) or for whether the caller may (the backend).
 // Invariant: arguments of tools and prompts are never parsed here; what is made here is small.
 import { type Failure, failure } from '../shared/errors.ts';
-import { type ArgumentShape, type Envelope, objectAt, rawAt } from './envelope.ts';
+import { objectAt, rawAt } from './body.ts';
+import type { ArgumentShape, Envelope } from './envelope.ts';
 import type { Asked, ToolsetView } from './ports.ts';
 
 export type OperationMethod = 'tools/call' | 'prompts/get' | 'resources/read' | 'completion/complete';
@@ -53,16 +54,16 @@ export function requestOf(
 }
 
 /** Arguments of the call as bytes, or what is wrong with them. */
-export function argumentsOf({ args, bytes, params }: Envelope): Uint8Array | Failure {
-  if (args !== undefined) return bytes.subarray(args.start, args.end);
+export function argumentsOf({ args, body, params }: Envelope): Uint8Array | Failure {
+  if (args !== undefined) return body.bytes.subarray(args.start, args.end);
   const range = params?.get('arguments');
-  if (range === undefined || rawAt(bytes, range) === 'null') return NO_ARGUMENTS;
+  if (range === undefined || rawAt(body, range) === 'null') return NO_ARGUMENTS;
   return failure('arguments_invalid', { path: '', reason: 'must be an object' });
 }
 
-function completionOf({ bytes, params }: Envelope, view: ToolsetView | undefined): Requested | Failure | typeof NO_COMPLETION {
-  const ref = objectAt(bytes, params?.get('ref'));
-  const argument = objectAt(bytes, params?.get('argument'));
+function completionOf({ body, params }: Envelope, view: ToolsetView | undefined): Requested | Failure | typeof NO_COMPLETION {
+  const ref = objectAt(body, params?.get('ref'));
+  const argument = objectAt(body, params?.get('argument'));
   const { name, value } = argument ?? {};
   if (typeof name !== 'string' || typeof value !== 'string') return invalid('params.argument has no name or no value');
   const target = targetOf(ref, view);
@@ -70,7 +71,7 @@ function completionOf({ bytes, params }: Envelope, view: ToolsetView | undefined
   const { asked, names, completes } = target;
   if (!names.includes(name)) return invalid(`there is no argument "${name.slice(0, 64)}" to complete`);
   if (!completes.includes(name)) return NO_COMPLETION;
-  const given = objectAt(bytes, params?.get('context'))?.['arguments'];
+  const given = objectAt(body, params?.get('context'))?.['arguments'];
   const known = typeof given === 'object' && given !== null ? textsOf(given) : {};
   const args = Buffer.from(JSON.stringify({ argument: name, value, given: known }));
   const shape = [[name, value] as const, ...Object.entries(known)].map(([of, text]) => ({ name: of, bytes: text.length }));

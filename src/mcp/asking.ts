@@ -4,15 +4,16 @@
 import type { ClientQuestion } from '../boundary/outcome.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json.ts';
-import { type Envelope, objectAt, textAt } from './envelope.ts';
+import { objectAt, textAt } from './body.ts';
+import type { Envelope } from './envelope.ts';
 import type { Asking } from './ports.ts';
 
 /** `inputResponses` and `requestState` of a request that may be asked back. */
-export function roundsOf({ bytes, params }: Envelope): Asking | Failure {
+export function roundsOf({ body, params }: Envelope): Asking | Failure {
   const given = params?.get('inputResponses');
   const carried = params?.get('requestState');
-  const answers = objectAt(bytes, given);
-  const state = textAt(bytes, carried);
+  const answers = objectAt(body, given);
+  const state = textAt(body, carried);
   if (given !== undefined && answers === undefined)
     return failure('params_invalid', { message: 'params.inputResponses is not an object.' });
   if (carried !== undefined && state === undefined)

@@ -3,7 +3,8 @@
 // Invariant: in the 2026 era no header that a gateway may route by differs from the body (Streamable HTTP, "Server Validation").
 import type { JsonObject } from '../shared/json.ts';
 import { type Failure, failure, type FailureCode, publicText } from '../shared/errors.ts';
-import { type Envelope, type EnvelopeFault, objectAt, rawAt, textAt } from './envelope.ts';
+import { objectAt, rawAt, textAt } from './body.ts';
+import type { Envelope, EnvelopeFault } from './envelope.ts';
 import { MIRRORED } from './asked.ts';
 import { decodeHeaderValue } from './header-value.ts';
 import type { McpHeaders } from './inbound.ts';
@@ -79,30 +80,30 @@ export function classify(headers: McpHeaders, envelope: Envelope | EnvelopeFault
 }
 
 function modern(headers: McpHeaders, envelope: Envelope): Classified {
-  const { bytes, id, meta, method } = envelope;
+  const { body, id, meta, method } = envelope;
   if (method === undefined) return reject('request_invalid', 'A client sends no responses in this revision', id);
   if (id === undefined) return { kind: 'notification' };
   if (meta === undefined) return reject('params_invalid', 'params._meta is missing', id);
-  const version = textAt(bytes, meta.get(VERSION_KEY));
+  const version = textAt(body, meta.get(VERSION_KEY));
   if (version === undefined) return reject('params_invalid', `params._meta["${VERSION_KEY}"] is not a string`, id);
   if (headers.protocolVersion !== version) return mismatch('MCP-Protocol-Version', headers.protocolVersion, id);
   if (!MODERN_VERSIONS.includes(version)) return unsupported(version, id, MODERN_VERSIONS);
   if (headers.method !== method) return mismatch('Mcp-Method', headers.method, id);
-  const capabilities = objectAt(bytes, meta.get(`${PREFIX}clientCapabilities`));
+  const capabilities = objectAt(body, meta.get(`${PREFIX}clientCapabilities`));
   if (capabilities === undefined)
     return reject('params_invalid', `params._meta["${PREFIX}clientCapabilities"] is not an object`, id);
   if (!isModernMethod(method)) return { kind: 'rejection', failure: failure('method_unknown'), id };
   const mirrored = METHODS[method];
   let name = '';
   if (mirrored !== undefined) {
-    const value = textAt(bytes, envelope.params?.get(mirrored));
+    const value = textAt(body, envelope.params?.get(mirrored));
     if (value === undefined) return reject('params_invalid', `params.${mirrored} is not a string`, id);
     if (headers.name === undefined || decodeHeaderValue(headers.name) !== value) return mismatch('Mcp-Name', headers.name, id);
     name = value;
   }
   const logLevel = levelAsked(envelope);
   if (logLevel === false) return reject('params_invalid', `params._meta["${PREFIX}logLevel"] is no level`, id);
-  const info = objectAt(bytes, meta.get(`${PREFIX}clientInfo`));
+  const info = objectAt(body, meta.get(`${PREFIX}clientInfo`));
   return {
     kind: 'call',
     method,
@@ -116,10 +117,10 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
 }
 
 /** JSON text of the token: a string or a number, echoed verbatim. */
-export function progressTokenOf({ bytes, meta }: Envelope): string | undefined {
+export function progressTokenOf({ body, meta }: Envelope): string | undefined {
   const range = meta?.get('progressToken');
   if (range === undefined || range.end - range.start > TOKEN_BYTES) return undefined;
-  const raw = rawAt(bytes, range);
+  const raw = rawAt(body, range);
   return /^["\-0-9]/.test(raw) ? raw : undefined;
 }
 

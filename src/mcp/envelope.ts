@@ -2,9 +2,7 @@
 // Not responsible for what a method or a revision requires (`classify`).
 // Invariant: one pass; no member of the message, of `params`, of `_meta` or of the arguments' top level stands twice, so no two
 // readers of these bytes can disagree; ids keep their exact text.
-import { isUtf8 } from 'node:buffer';
 import {
-  BACKSLASH,
   CLOSE_BRACE,
   COMMA,
   INVALID,
@@ -18,6 +16,7 @@ import {
   skipValue,
   TOO_DEEP,
 } from '../shared/json-scan.ts';
+import { type Body, bodyOf, rawAt, type Range, textAt, textBetween } from './body.ts';
 
 /** Bytes of a message without its arguments, at most: what the supervisor itself parses. */
 export const ENVELOPE_BYTES = 65_536;
@@ -34,11 +33,6 @@ const MEMBERS = 64;
 const DUPLICATE = -3;
 const TOO_MANY = -4;
 
-/** Where a value stands in the body: `[start, end)`. */
-export interface Range {
-  readonly start: number;
-  readonly end: number;
-}
 export type Members = ReadonlyMap<string, Range>;
 
 export interface ArgumentShape {
@@ -47,7 +41,7 @@ export interface ArgumentShape {
 }
 
 export interface Envelope {
-  readonly bytes: Buffer;
+  readonly body: Body;
   /** JSON text of the id: a string or a number. Undefined: a notification. */
   readonly id: string | undefined;
   /** Undefined: a response. */
@@ -70,9 +64,12 @@ export interface EnvelopeFault {
   readonly id: string | undefined;
 }
 
+const NO_JSON: EnvelopeFault = { fault: 'parse_error', reason: undefined, id: undefined };
+
 export function readEnvelope(bytes: Buffer): Envelope | EnvelopeFault {
-  if (!isUtf8(bytes)) return new Scan(bytes).fault(INVALID);
-  const scan = new Scan(bytes);
+  const body = bodyOf(bytes);
+  if (body === undefined) return NO_JSON;
+  const scan = new Scan(body);
   const start = skipSpace(bytes, 0, bytes.length);
   if (bytes[start] === OPEN_BRACKET) {
     const behind = skipValue(bytes, start, bytes.length, 0);
@@ -90,37 +87,10 @@ export function readEnvelope(bytes: Buffer): Envelope | EnvelopeFault {
   return scan.finish();
 }
 
-/** The string that stands at `range`, or undefined where another kind of value does. */
-export function textAt(bytes: Buffer, range: Range | undefined): string | undefined {
-  if (range === undefined || bytes[range.start] !== QUOTE) return undefined;
-  return decode(bytes, range.start + 1, range.end - 1);
-}
-
-/** The JSON text at `range`. */
-export function rawAt(bytes: Buffer, range: Range): string {
-  return bytes.toString('utf8', range.start, range.end);
-}
-
-/** The parsed object at `range`, or undefined where another kind of value stands. Small parts of the envelope only. */
-export function objectAt(bytes: Buffer, range: Range | undefined): Record<string, unknown> | undefined {
-  if (range === undefined || bytes[range.start] !== OPEN_BRACE) return undefined;
-  if (range.end - range.start === 2) return {};
-  return JSON.parse(rawAt(bytes, range)) as Record<string, unknown>;
-}
-
-function decode(bytes: Buffer, start: number, end: number): string {
-  let plain = true;
-  for (let at = start; at < end; at += 1) {
-    const c = bytes[at] as number;
-    if (c === BACKSLASH) return JSON.parse(bytes.toString('utf8', start - 1, end + 1)) as string;
-    if (c > 0x7f) plain = false;
-  }
-  return bytes.toString(plain ? 'latin1' : 'utf8', start, end);
-}
-
 type Visit = (scan: Scan, name: string, at: number) => number;
 
 class Scan {
+  readonly body: Body;
   readonly bytes: Buffer;
   readonly root = new Map<string, Range>();
   params: Map<string, Range> | undefined;
@@ -128,13 +98,14 @@ class Scan {
   args: Range | undefined;
   argsMembers: Map<string, Range> | undefined;
 
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
+  constructor(body: Body) {
+    this.body = body;
+    this.bytes = body.bytes;
   }
 
   /** Reads the object at `from` into `members`; `visit` skips each value. Returns the position behind the object, or a fault. */
   object(from: number, depth: number, members: Map<string, Range>, visit: Visit, most: number): number {
-    const { bytes } = this;
+    const { body, bytes } = this;
     const end = bytes.length;
     if (depth >= MAX_DEPTH) return TOO_DEEP;
     let at = skipSpace(bytes, from + 1, end);
@@ -144,7 +115,7 @@ class Scan {
       const key = at + 1;
       at = skipString(bytes, key, end);
       if (at < 0) return at;
-      const name = decode(bytes, key, at - 1);
+      const name = textBetween(body, key, at - 1);
       const start = skipColon(bytes, at, end);
       if (start < 0) return start;
       at = visit(this, name, start);
@@ -161,14 +132,14 @@ class Scan {
   }
 
   finish(): Envelope | EnvelopeFault {
-    const { bytes, root } = this;
+    const { body, bytes, root } = this;
     const idRange = root.get('id');
-    const id = idRange === undefined ? undefined : idText(bytes, idRange);
+    const id = idRange === undefined ? undefined : idText(body, idRange);
     const invalid = (reason: string): EnvelopeFault => ({ fault: 'request_invalid', reason, id });
     if (idRange !== undefined && id === undefined) return invalid('The id is neither a string nor a number, or too long');
-    if (textAt(bytes, root.get('jsonrpc')) !== '2.0') return invalid('jsonrpc is not "2.0"');
+    if (textAt(body, root.get('jsonrpc')) !== '2.0') return invalid('jsonrpc is not "2.0"');
     const response = root.has('result') || root.has('error');
-    const method = textAt(bytes, root.get('method'));
+    const method = textAt(body, root.get('method'));
     if (method === undefined && !response) return invalid('method is not a string');
     if (method !== undefined && (response || method.length > METHOD_BYTES)) return invalid('method is not valid here');
     if (root.has('params') && this.params === undefined) {
@@ -184,7 +155,7 @@ class Scan {
       return { fault: 'params_invalid', reason: `The message without its arguments is larger than ${ENVELOPE_BYTES} bytes`, id };
     }
     return {
-      bytes,
+      body,
       id,
       method,
       params: this.params,
@@ -207,7 +178,7 @@ class Scan {
 
   fault(kind: number): EnvelopeFault {
     const idRange = this.root.get('id');
-    const id = idRange === undefined ? undefined : idText(this.bytes, idRange);
+    const id = idRange === undefined ? undefined : idText(this.body, idRange);
     switch (kind) {
       case TOO_DEEP:
         return { fault: 'request_invalid', reason: `The message is nested deeper than ${MAX_DEPTH}`, id };
@@ -216,7 +187,7 @@ class Scan {
       case TOO_MANY:
         return { fault: 'request_invalid', reason: `An object of the envelope has more than ${MEMBERS} members`, id };
       default:
-        return { fault: 'parse_error', reason: undefined, id: undefined };
+        return NO_JSON;
     }
   }
 }
@@ -253,8 +224,8 @@ function skipMember(scan: Scan, _name: string, at: number): number {
   return skipValue(scan.bytes, at, scan.bytes.length, 3);
 }
 
-function idText(bytes: Buffer, range: Range): string | undefined {
-  const first = bytes[range.start] as number;
+function idText(body: Body, range: Range): string | undefined {
+  const first = body.bytes[range.start] as number;
   const scalar = first === QUOTE || first === 0x2d || (first >= 0x30 && first <= 0x39);
-  return scalar && range.end - range.start <= ID_BYTES ? rawAt(bytes, range) : undefined;
+  return scalar && range.end - range.start <= ID_BYTES ? rawAt(body, range) : undefined;
 }

@@ -2,7 +2,8 @@
 // Not responsible for the pages (`listing`). Invariant: `private`, because what is listed depends on the caller's scopes.
 import type { InboundCall, ModernMethod, Rejection } from './classify.ts';
 import { reject } from './classify.ts';
-import { type Envelope, textAt } from './envelope.ts';
+import { textAt } from './body.ts';
+import type { Envelope } from './envelope.ts';
 import { type ListName, listPage } from './listing.ts';
 import type { ToolsetView } from './ports.ts';
 
@@ -19,10 +20,10 @@ export const LIST_OF = {
 } as const satisfies { [method in ModernMethod]?: ListName };
 
 /** The cursor of a list request; undefined without one, a rejection where it is not a string. */
-export function cursorOf({ bytes, params, id }: Envelope): string | undefined | Rejection {
+export function cursorOf({ body, params, id }: Envelope): string | undefined | Rejection {
   const range = params?.get('cursor');
   if (range === undefined) return undefined;
-  return textAt(bytes, range) ?? reject('cursor_invalid', 'It is not a string', id);
+  return textAt(body, range) ?? reject('cursor_invalid', 'It is not a string', id);
 }
 
 /** The members of the result, without braces. */

@@ -1,7 +1,8 @@
 // `notifications/message`: the lines of a tool's log for the client that asked for them, on the stream of its own request.
 // Not responsible for the author's log (the tenants' files) or for limits on a line (the boundary has them).
 // Invariant: none without a level that the client set; none below it; a flooding tool is heard up to a bound.
-import { textAt, type Envelope } from './envelope.ts';
+import { textAt } from './body.ts';
+import type { Envelope } from './envelope.ts';
 import type { LogLine } from './ports.ts';
 
 /** RFC 5424, section 6.2.1, least severe first. */
@@ -15,10 +16,10 @@ export function isLogLevel(value: unknown): value is LogLevel {
 }
 
 /** What a request of 2026-07-28 asks for in its `_meta`: undefined where it asks for nothing, false where it is no level. */
-export function levelAsked({ bytes, meta }: Envelope): LogLevel | undefined | false {
+export function levelAsked({ body, meta }: Envelope): LogLevel | undefined | false {
   const range = meta?.get(LEVEL_KEY);
   if (range === undefined) return undefined;
-  const level = textAt(bytes, range);
+  const level = textAt(body, range);
   return isLogLevel(level) ? level : false;
 }
 

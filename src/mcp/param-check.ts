@@ -4,7 +4,8 @@
 // annotated ones are read, and a tool without annotations costs one look into a map.
 import { declaredHeaders, type ParamHeader } from '../shared/param-headers.ts';
 import { reject, type Rejection } from './classify.ts';
-import { type Envelope, rawAt } from './envelope.ts';
+import { rawAt } from './body.ts';
+import type { Envelope } from './envelope.ts';
 import { decodeHeaderValue } from './header-value.ts';
 import type { McpHeaders } from './inbound.ts';
 import type { ListedTool } from './ports.ts';
@@ -39,7 +40,7 @@ export function paramMismatch(tool: ListedTool | undefined, headers: McpHeaders,
 function argumentAt(envelope: Envelope, [first, ...rest]: readonly string[]): unknown {
   const range = first === undefined ? undefined : envelope.argsMembers?.get(first);
   if (range === undefined) return undefined;
-  let value: unknown = JSON.parse(rawAt(envelope.bytes, range));
+  let value: unknown = JSON.parse(rawAt(envelope.body, range));
   for (const name of rest) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
     value = (value as Record<string, unknown>)[name];

@@ -5,7 +5,7 @@
 import { failure } from '../shared/errors.ts';
 import { type Answer, text } from './answer.ts';
 import { type InboundCall, reject, type Rejection } from './classify.ts';
-import { objectAt } from './envelope.ts';
+import { objectAt } from './body.ts';
 import type { Inbound } from './inbound.ts';
 import { ifAllowed } from './standing.ts';
 
@@ -50,7 +50,7 @@ interface Subscription {
 /** What a client asks for; a rejection where it reads wrong. */
 function filterOf({ envelope, id }: InboundCall, most: number): Filter | Rejection {
   const wrong = (reason: string): Rejection => reject('params_invalid', reason, id);
-  const asked = objectAt(envelope.bytes, envelope.params?.get('notifications'));
+  const asked = objectAt(envelope.body, envelope.params?.get('notifications'));
   if (asked === undefined) return wrong('params.notifications is not an object');
   const lists = new Set<(typeof LISTS)[number]>();
   for (const list of LISTS) {

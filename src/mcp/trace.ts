@@ -1,7 +1,8 @@
 // W3C Trace Context and Baggage of a request: the client's where they are well formed, else a trace begun here.
 // Not responsible for exporting spans. Invariant: what leaves here is valid, whatever a client sent.
 import { randomFillSync } from 'node:crypto';
-import { type Envelope, textAt } from './envelope.ts';
+import { textAt } from './body.ts';
+import type { Envelope } from './envelope.ts';
 import type { McpHeaders } from './inbound.ts';
 import type { Caller } from './ports.ts';
 
@@ -14,14 +15,11 @@ const pool = Buffer.alloc(BYTES * 128);
 let used = pool.length;
 
 /** `params._meta` goes before the headers, and what belongs together is taken from the same place. */
-export function traceOf({ bytes, meta }: Envelope, headers: McpHeaders): Pick<Caller, 'traceparent' | 'tracestate' | 'baggage'> {
-  const inMeta = textAt(bytes, meta?.get('traceparent'));
+export function traceOf({ body, meta }: Envelope, headers: McpHeaders): Pick<Caller, 'traceparent' | 'tracestate' | 'baggage'> {
+  const inMeta = textAt(body, meta?.get('traceparent'));
   const traceparent = inMeta ?? headers.traceparent;
-  const tracestate = tracestateOf(
-    inMeta === undefined ? headers.tracestate : textAt(bytes, meta?.get('tracestate')),
-    traceparent,
-  );
-  const baggage = textAt(bytes, meta?.get('baggage')) ?? headers.baggage;
+  const tracestate = tracestateOf(inMeta === undefined ? headers.tracestate : textAt(body, meta?.get('tracestate')), traceparent);
+  const baggage = textAt(body, meta?.get('baggage')) ?? headers.baggage;
   return {
     traceparent: traceparentOf(traceparent),
     ...(tracestate === undefined ? {} : { tracestate }),

@@ -155,7 +155,7 @@ await t.test('an envelope', async (t) => {
         const got = envelopeOf(text);
         const range = got.args;
         if (range === undefined) throw new Error('no arguments');
-        const slice = got.bytes.subarray(range.start, range.end).toString();
+        const slice = got.body.bytes.subarray(range.start, range.end).toString();
         const same = JSON.stringify(JSON.parse(slice)) === JSON.stringify(args);
         const known = new Set(Object.keys(args));
         return got.id === raw && same && got.shape.every((of) => known.has(of.name)) && got.shape.length === known.size;

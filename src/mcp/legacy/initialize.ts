@@ -1,7 +1,8 @@
 // Reads the parameters of `initialize` (2025 era) and what the client tells of itself.
 // Not responsible for the answer, which is the SDK's. Invariant: what passes here is what the SDK's schema takes.
 import { clientName, reject, type Rejection } from '../classify.ts';
-import { type Envelope, objectAt, textAt } from '../envelope.ts';
+import { objectAt, textAt } from '../body.ts';
+import type { Envelope } from '../envelope.ts';
 import type { ClientFacts } from '../ports.ts';
 import { LEGACY_VERSIONS } from '../versions.ts';
 
@@ -16,12 +17,12 @@ function negotiated(requested: string): string {
   return LEGACY_VERSIONS.includes(requested) ? requested : (LEGACY_VERSIONS[0] as string);
 }
 
-export function initializeParams({ bytes, id, params }: Envelope): InitializeParams | Rejection {
-  const requested = textAt(bytes, params?.get('protocolVersion'));
+export function initializeParams({ body, id, params }: Envelope): InitializeParams | Rejection {
+  const requested = textAt(body, params?.get('protocolVersion'));
   if (requested === undefined) return reject('params_invalid', 'params.protocolVersion is not a string', id);
-  const capabilities = objectAt(bytes, params?.get('capabilities'));
+  const capabilities = objectAt(body, params?.get('capabilities'));
   if (capabilities === undefined) return reject('params_invalid', 'params.capabilities is not an object', id);
-  const named = clientName(objectAt(bytes, params?.get('clientInfo')));
+  const named = clientName(objectAt(body, params?.get('clientInfo')));
   if (named.name === undefined || named.version === undefined) {
     return reject('params_invalid', 'params.clientInfo has no name or version', id);
   }

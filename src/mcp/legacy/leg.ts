@@ -5,7 +5,8 @@ import { failure, type FailureCode } from '../../shared/errors.ts';
 import type { Answer } from '../answer.ts';
 import { faulty, reject, type Rejection, unsupported } from '../classify.ts';
 import type { ServerInfo } from '../codec-2026-07-28.ts';
-import { type Envelope, rawAt, readEnvelope } from '../envelope.ts';
+import { rawAt } from '../body.ts';
+import { type Envelope, readEnvelope } from '../envelope.ts';
 import type { Inbound } from '../inbound.ts';
 import { LEGACY_VERSIONS } from '../versions.ts';
 import { Batch, splitBatch } from './batch.ts';
@@ -192,14 +193,14 @@ export class LegacyLeg {
   }
 
   #message(session: Session, inbound: Inbound, envelope: Envelope, answer: Answer): void {
-    const { bytes, id, method, params } = envelope;
+    const { body, id, method, params } = envelope;
     const { transport } = session;
     if (method === undefined) {
-      transport.response(JSON.parse(bytes.toString('utf8')) as object);
+      transport.response(JSON.parse(body.bytes.toString('utf8')) as object);
       answer.empty(202);
     } else if (id === undefined) {
       const cancelled = params?.get('requestId');
-      if (method === 'notifications/cancelled' && cancelled !== undefined) transport.cancel(rawAt(bytes, cancelled));
+      if (method === 'notifications/cancelled' && cancelled !== undefined) transport.cancel(rawAt(body, cancelled));
       else if (method === 'notifications/initialized') transport.notification(method, undefined);
       answer.empty(202);
     } else {

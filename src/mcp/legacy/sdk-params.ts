@@ -2,7 +2,8 @@
 // Not responsible for methods that the SDK answers itself. Pure.
 import { isOperationMethod, MIRRORED } from '../asked.ts';
 import { reject, type Rejection } from '../classify.ts';
-import { type Envelope, textAt } from '../envelope.ts';
+import { textAt } from '../body.ts';
+import type { Envelope } from '../envelope.ts';
 import { isLogLevel } from '../log-messages.ts';
 
 const COMPLETION = { ref: { type: 'ref/prompt', name: '' }, argument: { name: '', value: '' } };
@@ -14,10 +15,10 @@ const SAID: { readonly [method: string]: string } = {
   'resources/unsubscribe': 'uri',
 };
 
-export function sdkParams(method: string, { bytes, id, params }: Envelope): Record<string, unknown> | undefined | Rejection {
+export function sdkParams(method: string, { body, id, params }: Envelope): Record<string, unknown> | undefined | Rejection {
   const name = isOperationMethod(method) ? MIRRORED[method] : Object.hasOwn(SAID, method) ? SAID[method] : undefined;
   if (name === undefined) return isOperationMethod(method) ? COMPLETION : undefined;
-  const value = textAt(bytes, params?.get(name));
+  const value = textAt(body, params?.get(name));
   if (value === undefined) return reject('params_invalid', `params.${name} is not a string`, id);
   return name === 'level' && !isLogLevel(value) ? reject('params_invalid', 'params.level is no level', id) : { [name]: value };
 }
