@@ -3,6 +3,7 @@
 // Invariant: `link` runs ahead of the disk; `settle` follows it; `rewind` goes back to what is durable, so that a line
 // that was refused leaves no hole in `seq`.
 import { hash } from 'node:crypto';
+import { PendingLines } from './pending-lines.ts';
 
 export const FIRST_PREV = '0'.repeat(64);
 
@@ -31,7 +32,7 @@ export class TenantChain {
   /** Bytes of the tenant's file that are known to be there. */
   fileSize: number;
   /** Durable lines that are not in the tenant's file yet. */
-  pending = '';
+  readonly pending = new PendingLines();
   /** The tenant's file could not be written when last tried. */
   blocked = false;
   /** Records that were refused since the last one that was written. */
@@ -57,7 +58,7 @@ export class TenantChain {
     this.#durableSeq += 1;
     this.#durablePrev = hashOfLine;
     this.durableSize += line.length + 1;
-    this.pending += `${line}\n`;
+    this.pending.add(line);
   }
 
   /** Hash of the line that `link` made last. */

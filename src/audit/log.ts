@@ -121,7 +121,7 @@ class GroupCommit implements AuditTrail {
     this.#onRefused = options.onRefused;
     for (const chain of chains) {
       this.#chains.set(chain.tenant, chain);
-      if (chain.pending !== '') this.#files.mark(chain);
+      if (chain.pending.length > 0) this.#files.mark(chain);
       this.#files.distrust(chain);
     }
   }

@@ -87,7 +87,7 @@ function seed(folder: string, tenant: string, replay: Replay): TenantChain {
   }
   const known = lastLine === undefined ? { seq: 0, prev: FIRST_PREV } : head;
   const chain = new TenantChain(tenant, { ...known, size });
-  chain.pending = pending;
+  chain.pending.addText(pending);
   chain.durableSize = size + pending.length;
   chain.blocked = blocked;
   return chain;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TenantChain } from './chain.ts';
 
 const OPEN_FILES = 64;
-/** Unwritten lines that a tenant may have in memory, characters: with its file in order, and with it blocked. */
+/** Unwritten lines that a tenant may have in memory, bytes: with its file in order, and with it blocked. */
 const PENDING = 64 * 1024 * 1024;
 const PENDING_BLOCKED = 1024 * 1024;
 
@@ -80,11 +80,11 @@ export class TenantFiles {
 
   async #flush(): Promise<void> {
     for (const chain of this.#dirty) {
-      const text = chain.pending;
-      if (await this.#attempt(chain, (file) => append(chain, file, text))) {
-        chain.pending = chain.pending.slice(text.length);
+      const bytes = chain.pending.bytes();
+      if (await this.#attempt(chain, (file) => append(chain, file, bytes))) {
+        chain.pending.drop(bytes.length);
         this.#unsynced.add(chain);
-        if (chain.pending === '') this.#dirty.delete(chain);
+        if (chain.pending.length === 0) this.#dirty.delete(chain);
       }
     }
   }
@@ -126,6 +126,7 @@ export class TenantFiles {
   async #forget(chain: TenantChain): Promise<void> {
     const file = this.#open.get(chain);
     this.#open.delete(chain);
+    chain.pending.release();
     await file?.close().catch(() => undefined);
   }
 
@@ -158,11 +159,10 @@ function goOnAt(chain: TenantChain, size: number): void {
   chain.anchoredIn = 0;
 }
 
-async function append(chain: TenantChain, file: FileHandle, text: string): Promise<void> {
+async function append(chain: TenantChain, file: FileHandle, bytes: Buffer): Promise<void> {
   const { size } = await file.stat();
   // Shorter than we know it to be: an operator copied and truncated it.
   if (size < chain.fileSize) goOnAt(chain, size);
-  const bytes = Buffer.from(text, 'latin1');
   let done = 0;
   while (done < bytes.length) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, chain.fileSize + done);
