@@ -14,6 +14,7 @@ import {
   type ThreadHello,
 } from '../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../src/shared/errors.ts';
+import { NumberMap } from '../src/shared/number-map.ts';
 import { DeclaredTools } from './bindings/declared-tool.ts';
 import { createClients } from '../src/shared/net/net-settings.ts';
 import { LeaseBook } from './egress/lease.ts';
@@ -25,7 +26,7 @@ const { port1: port, port2: hostPort } = new MessageChannel();
 const clients = createClients(net);
 const leases = new LeaseBook();
 const checkTools = createSchemaCheck(EgressToolsSchema);
-const running = new Map<number, AbortController>();
+const running = new NumberMap<AbortController>();
 
 let announceLoad: (loaded: OrderRooms | Failure) => void = () => undefined;
 const loaded = new Promise<OrderRooms | Failure>((resolve) => {

@@ -7,6 +7,7 @@ import type { EgressOutcome } from '../boundary/egress.ts';
 import type { FromHost, PoolLimits } from '../boundary/frames.ts';
 import type { CallOutcome } from '../boundary/outcome.ts';
 import { type Failure, failure } from '../shared/errors.ts';
+import { NumberMap } from '../shared/number-map.ts';
 import type { OutOfMemory } from './fatal-report.ts';
 import { type Heartbeat, HostProcess } from './host-process.ts';
 import { IncomingBody } from './incoming-body.ts';
@@ -41,7 +42,7 @@ export class HostLink {
   dropped = 0;
   readonly #events: LinkEvents;
   readonly #pools = new Map<number, LinkedPool>();
-  readonly #calls = new Map<number, LinkedCall>();
+  readonly #calls = new NumberMap<LinkedCall>();
   readonly #bodies = new Map<string, IncomingBody>();
   readonly #requests = new Map<string, Chunks>();
   #lastId = 0;
@@ -84,7 +85,7 @@ export class HostLink {
   /** Takes a call out of all books; false where it had ended. */
   settle(call: LinkedCall): boolean {
     if (!this.#calls.delete(call.id)) return false;
-    call.pool.calls.delete(call);
+    call.pool.calls.delete(call.id);
     call.release();
     for (const stream of call.arriving) this.#requests.delete(stream);
     this.#endFenced();

@@ -5,6 +5,7 @@ import { callStream, poolStream, PoolWindow } from '../boundary/body-sender.ts';
 import { MAX_BODY_BYTES } from '../boundary/frame-codec.ts';
 import type { Assignment, FromHost, PoolLimits, ToHost } from '../boundary/frames.ts';
 import { type Failure, failure } from '../shared/errors.ts';
+import { NumberMap } from '../shared/number-map.ts';
 import type { OutOfMemory } from './fatal-report.ts';
 import { RequestRoom } from './held-requests.ts';
 import type { HostLink } from './host-link.ts';
@@ -32,7 +33,7 @@ export class LinkedPool {
   readonly window = new PoolWindow();
   /** Bodies of requests from this pool that are collected or not answered. */
   readonly requestRoom = new RequestRoom();
-  readonly calls = new Set<LinkedCall>();
+  readonly calls = new NumberMap<LinkedCall>();
   listener: PoolListener | undefined;
   /** Threads are up, with or without an assignment. */
   booted = false;
@@ -76,7 +77,7 @@ export class LinkedPool {
 
   /** Registers a call and sends its frame. Never ends the call from within. */
   begin(call: LinkedCall, frame: Beginning, body: Uint8Array | undefined): void {
-    this.calls.add(call);
+    this.calls.set(call.id, call);
     this.link.register(call);
     if (body !== undefined && body.byteLength > MAX_BODY_BYTES) call.sendsLong();
     if (this.link.process.sender.send(frame, callStream(call.id), body)) return;
@@ -118,7 +119,7 @@ export class LinkedPool {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     clearTimeout(this.#timer);
-    for (const call of this.calls) this.link.lose(call, why ?? failure('worker_lost', { detail: how }));
+    for (const call of this.calls.values()) this.link.lose(call, why ?? failure('worker_lost', { detail: how }));
     this.listener?.ended(how, why);
     for (const resolve of this.#closed.splice(0)) resolve();
   }

@@ -47,8 +47,9 @@ export class Root {
   rounds: Rounds | undefined;
   #slot: Slot;
   #suspended: Suspended | undefined;
-  #live = new Set<ActiveCall>();
-  #onStop = new Set<(reason: CancelReason) => void>();
+  /** Few at a time, and of most requests one. */
+  #live: ActiveCall[] = [];
+  #onStop: ((reason: CancelReason) => void)[] = [];
   #stopped: CancelReason | undefined;
   #answered = false;
   #operations = 0;
@@ -133,20 +134,20 @@ export class Root {
 
   /** Calls back at once where the request is already stopped. */
   onStop(listener: (reason: CancelReason) => void): void {
-    if (this.#stopped === undefined) this.#onStop.add(listener);
+    if (this.#stopped === undefined) this.#onStop.push(listener);
     else listener(this.#stopped);
   }
   offStop(listener: (reason: CancelReason) => void): void {
-    this.#onStop.delete(listener);
+    remove(this.#onStop, listener);
   }
 
   /** A thread begins to work for this request; pair with `ended`. */
   working(active: ActiveCall): void {
-    this.#live.add(active);
+    this.#live.push(active);
     if (this.#stopped !== undefined) this.#stopOne(active, this.#stopped);
   }
   ended(active: ActiveCall): void {
-    this.#live.delete(active);
+    remove(this.#live, active);
     this.#releaseWhenDone();
   }
 
@@ -154,9 +155,10 @@ export class Root {
     if (this.#stopped !== undefined) return;
     this.#stopped = reason;
     this.#abort?.abort(reason);
-    for (const active of this.#live) this.#stopOne(active, reason);
-    for (const listener of this.#onStop) listener(reason);
-    this.#onStop.clear();
+    // Of those of now: one may end while it is stopped.
+    const live = [...this.#live];
+    for (const active of live) this.#stopOne(active, reason);
+    for (const listener of this.#onStop.splice(0)) listener(reason);
   }
 
   /** The client has its answer; whatever still runs is stopped, requests to upstreams that nobody waits for included. */
@@ -170,14 +172,19 @@ export class Root {
   #stopOne(active: ActiveCall, reason: CancelReason): void {
     active.cancel(reason);
     const kill = setTimeout(() => {
-      if (this.#live.has(active)) active.kill();
+      if (this.#live.includes(active)) active.kill();
     }, STOP_GRACE_MS);
     kill.unref();
   }
 
   #releaseWhenDone(): void {
-    if (this.#answered && this.#live.size === 0) this.#slot.release();
+    if (this.#answered && this.#live.length === 0) this.#slot.release();
   }
+}
+
+function remove<T>(from: T[], one: T): void {
+  const at = from.indexOf(one);
+  if (at !== -1) from.splice(at, 1);
 }
 
 function egressLimit(limit: string, value: number): Failure {

@@ -14,6 +14,7 @@ import { argumentShape } from '../shared/argument-shape.ts';
 import { afterEffect, connectLinks } from '../shared/connect-links.ts';
 import { FAILURES, type Failure, failure, isFailure, publicText, withoutDetail } from '../shared/errors.ts';
 import type { Limits } from '../shared/limits.ts';
+import { NumberMap } from '../shared/number-map.ts';
 import type { StateSeal, ValueStore } from '../vault/stores.ts';
 import { Entry, type EntryPorts } from './admission/entry.ts';
 import { myConnections } from './builtins/my-connections.ts';
@@ -70,7 +71,8 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
   const { registry, users, audit, log, counts } = ports;
   const entry = new Entry(ports);
   const notices = new Notices(ports);
-  const roots = new Set<Root>();
+  const roots = new NumberMap<Root>();
+  let lastRoot = 0;
   const gate = createConnectionGate(ports);
 
   async function operate(inbound: OperationCall): Promise<OperationResult> {
@@ -100,11 +102,12 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
     const cancel = (): void => root.stop('cancelled');
     inbound.signal.addEventListener('abort', cancel, { once: true });
     if (inbound.signal.aborted) cancel();
-    roots.add(root);
+    const number = (lastRoot += 1);
+    roots.set(number, root);
     users.enter(toolset);
     // A body that is given up ends more than once: by its reader, by its client, by its deadline.
     const done = (): void => {
-      if (!roots.delete(root)) return;
+      if (!roots.delete(number)) return;
       inbound.signal.removeEventListener('abort', cancel);
       users.leave(toolset);
       root.answered();
@@ -274,7 +277,7 @@ export function createDispatch(ports: DispatchPorts): Dispatch {
       !isFailure(findOperation(registry.get(principal.tenant)?.toolset, principal, { kind: 'resource', name: uri })),
     stopAll() {
       gate.stop();
-      for (const root of roots) root.stop('drained');
+      for (const root of roots.values()) root.stop('drained');
     },
   };
 }

@@ -8,6 +8,7 @@ import type { HostReply } from '../../src/boundary/host-request.ts';
 import type { HostStart } from '../../src/boundary/host-start.ts';
 import { type FromThread, type LoadResult, type ThreadTask, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
+import { NumberMap } from '../../src/shared/number-map.ts';
 import { endOf } from './call-result.ts';
 import { cancelFailure, type HostCall } from './host-call.ts';
 import { lossCode, PoolThreads } from './pool-threads.ts';
@@ -28,7 +29,7 @@ export class HostPool {
   readonly #link: SupervisorLink;
   readonly #threads: PoolThreads;
   readonly #meter: ThreadMeter;
-  readonly #calls = new Set<HostCall>();
+  readonly #calls = new NumberMap<HostCall>();
   readonly #waiting = new Set<HostCall>();
   readonly #startedAt = performance.now();
   #assigned: { assignment: Assignment; body: Uint8Array } | undefined;
@@ -62,7 +63,7 @@ export class HostPool {
   }
 
   admit(call: HostCall): void {
-    this.#calls.add(call);
+    this.#calls.set(call.id, call);
   }
 
   /** The arguments are whole: on to a thread, or to the queue until one is ready. */
@@ -95,7 +96,7 @@ export class HostPool {
 
   /** Called when a call has ended in whichever way. */
   release(call: HostCall): void {
-    this.#calls.delete(call);
+    this.#calls.delete(call.id);
     this.#waiting.delete(call);
     call.body = undefined;
     call.slot?.calls.delete(call.id);
@@ -233,7 +234,7 @@ export class HostPool {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#drainTimer);
-    for (const call of this.#calls)
+    for (const call of this.#calls.values())
       this.#link.end(call, call.slot === undefined ? why : failure('worker_lost', { detail: why.detail ?? why.code }));
     this.#link.say({ t: 'broken', pool: this.#id, failure: why });
     void this.#threads.destroy().then(() => this.#link.say({ t: 'closed', pool: this.#id }));
@@ -244,7 +245,7 @@ export class HostPool {
     this.#ended = true;
     clearTimeout(this.#drainTimer);
     const destroyed = this.#threads.destroy();
-    for (const call of this.#calls) this.#link.end(call, failure('worker_lost', { detail: 'the pool was closed' }));
+    for (const call of this.#calls.values()) this.#link.end(call, failure('worker_lost', { detail: 'the pool was closed' }));
     await destroyed;
     this.#link.say({ t: 'closed', pool: this.#id });
   }

@@ -8,6 +8,7 @@ import type { FromHost, ToHost } from '../../src/boundary/frames.ts';
 import type { HostStart } from '../../src/boundary/host-start.ts';
 import { ownBytes } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
+import { NumberMap } from '../../src/shared/number-map.ts';
 import { BodyAssembly } from './body-assembly.ts';
 import { cancelFailure, failedEgress, failedRun, HostCall } from './host-call.ts';
 import { HostPool } from './host-pool.ts';
@@ -25,7 +26,7 @@ export class SupervisorLink {
   readonly #sender: BodySender<FromHost>;
   readonly #assembly = new BodyAssembly();
   readonly #pools = new Map<number, HostPool>();
-  readonly #calls = new Map<number, HostCall>();
+  readonly #calls = new NumberMap<HostCall>();
 
   constructor(start: HostStart, pipe: Socket, die: () => void) {
     this.#start = start;

@@ -4,6 +4,7 @@
 import { type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { type FromThread, type ToThread, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
 import type { Failure } from '../../src/shared/errors.ts';
+import { NumberMap } from '../../src/shared/number-map.ts';
 import type { HostCall } from './host-call.ts';
 
 export type ThreadState = 'booting' | 'booted' | 'loading' | 'ready' | 'gone';
@@ -31,9 +32,9 @@ export class ThreadSlot {
   turnedAt = 0;
   /** Of its first call: with a thread per call, it serves no other request. */
   request: string | undefined;
-  readonly calls = new Map<number, HostCall>();
+  readonly calls = new NumberMap<HostCall>();
   /** Bodies that were transferred ahead of the results that they belong to. */
-  readonly bodies = new Map<number, Uint8Array>();
+  readonly bodies = new NumberMap<Uint8Array>();
   timer: NodeJS.Timeout | undefined;
   #asked = false;
   #port: MessagePort | undefined;

@@ -6,6 +6,7 @@ import { leaseholdError } from '../../src/author/errors.ts';
 import type { HttpHead, HostRequest, Notice } from '../../src/boundary/host-request.ts';
 import { type FromThread, ownBytes, type ToThread, TRANSFER_FROM_BYTES } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
+import { NumberMap } from '../../src/shared/number-map.ts';
 
 export interface Reply {
   readonly http: HttpHead | undefined;
@@ -13,6 +14,7 @@ export interface Reply {
 }
 
 interface Waiting {
+  readonly request: number;
   readonly call: number;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (reason: unknown) => void;
@@ -23,7 +25,7 @@ const ignore = (): void => undefined;
 
 export class Exchange {
   readonly #port: MessagePort;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new NumberMap<Waiting>();
   #last = 0;
 
   constructor(port: MessagePort) {
@@ -35,7 +37,7 @@ export class Exchange {
   request(call: number, ask: HostRequest, body: Uint8Array | undefined): Promise<Reply> {
     this.#last += 1;
     const request = this.#last;
-    const promise = new Promise<Reply>((resolve, reject) => this.#waiting.set(request, { call, resolve, reject }));
+    const promise = new Promise<Reply>((resolve, reject) => this.#waiting.set(request, { request, call, resolve, reject }));
     // A handler may return without waiting for what it asked; the end of its call is no unhandled rejection then.
     promise.catch(ignore);
     if (body === undefined || body.byteLength === 0) this.#post({ t: 'request', call, request, ask });
@@ -49,17 +51,17 @@ export class Exchange {
 
   /** Rejects everything that the call still waits for. */
   release(call: number, why: Failure): void {
-    for (const [request, waiting] of this.#waiting) {
+    for (const waiting of this.#waiting.values()) {
       if (waiting.call !== call) continue;
-      this.#waiting.delete(request);
+      this.#waiting.delete(waiting.request);
       waiting.reject(leaseholdError(why));
     }
   }
 
   /** Leaves what the call waits for pending for ever. */
   forget(call: number): void {
-    for (const [request, waiting] of this.#waiting) {
-      if (waiting.call === call) this.#waiting.delete(request);
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.call === call) this.#waiting.delete(waiting.request);
     }
   }
 

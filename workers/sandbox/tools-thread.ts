@@ -7,6 +7,7 @@ import type { Assignment, CancelReason, PoolLimits } from '../../src/boundary/fr
 import { UNKNOWN_OPERATION } from '../../src/boundary/operation.ts';
 import type { CallTask, DescribeResult, LoadResult } from '../../src/boundary/thread-messages.ts';
 import { type Failure, failure } from '../../src/shared/errors.ts';
+import { NumberMap } from '../../src/shared/number-map.ts';
 import { parseArguments } from '../arguments.ts';
 import { type Bundle, loadBundle } from './bundle.ts';
 import { CallRun } from './call-run.ts';
@@ -25,7 +26,7 @@ export class ToolsThread implements Runtime {
   readonly #require: (name: string) => unknown;
   /** Holds the context that the author sees, and nothing else: tenant code can find it in the frames of its own timers. */
   readonly #current = new AsyncLocalStorage<Context>();
-  readonly #runs = new Map<number, CallRun>();
+  readonly #runs = new NumberMap<CallRun>();
   #bundle: Bundle | undefined;
   readonly #loaded: Promise<LoadResult>;
   #markLoaded!: (result: LoadResult) => void;

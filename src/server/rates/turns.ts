@@ -15,9 +15,12 @@ const BURST = 256;
 /** `uvMetricsInfo.loopCount` tells one turn of the loop from the next (20 ns a look). */
 const loop = performance.nodeTiming;
 
+/** Tenants whose share is remembered beyond its turn. */
+const SHARES = 1024;
+
 export class Turns {
-  #turn = -1;
-  readonly #taken = new Map<string, number>();
+  /** By tenant: the turn in which it was last served, and how many it had then. */
+  readonly #shares = new Map<string, { turn: number; had: number }>();
   /** Of tenants that had their part of a turn: what waits, oldest first. */
   readonly #lines = new Map<string, (() => void)[]>();
   /** In all lines. */
@@ -47,13 +50,16 @@ export class Turns {
   /** How many it had in this turn, before the one that now counts as well. */
   #had(tenant: string): number {
     const turn = loop.uvMetricsInfo.loopCount;
-    if (turn !== this.#turn) {
-      this.#turn = turn;
-      this.#taken.clear();
+    let share = this.#shares.get(tenant);
+    if (share === undefined) {
+      if (this.#shares.size >= SHARES) this.#shares.clear();
+      this.#shares.set(tenant, (share = { turn, had: 0 }));
+    } else if (share.turn !== turn) {
+      share.turn = turn;
+      share.had = 0;
     }
-    const had = this.#taken.get(tenant) ?? 0;
-    this.#taken.set(tenant, had + 1);
-    return had;
+    share.had += 1;
+    return share.had - 1;
   }
 
   /** After what has arrived in this turn, so that others' requests are read between two parts of a flood. */

@@ -19,6 +19,8 @@ export interface Waiting {
 
 /** How much one call weighs in the mean duration: about the last twenty count. */
 const MEAN_SHARE = 0.05;
+/** Subjects that are remembered although nothing of theirs runs, beside as many as there are calls. */
+const SUBJECTS = 64;
 
 export class Line {
   running = 0;
@@ -62,9 +64,14 @@ export class Line {
   end(subject: string, tookMs: number): void {
     this.running -= 1;
     const left = (this.#subjects.get(subject) ?? 1) - 1;
-    if (left === 0) this.#subjects.delete(subject);
-    else this.#subjects.set(subject, left);
+    this.#subjects.set(subject, left);
+    if (this.#subjects.size > SUBJECTS + 2 * this.running) this.#forgetIdle();
     this.#meanMs += (tookMs - this.#meanMs) * MEAN_SHARE;
+  }
+
+  /** An entry that comes and goes with every call would make a new table of all of them every few calls. */
+  #forgetIdle(): void {
+    for (const [subject, running] of this.#subjects) if (running === 0) this.#subjects.delete(subject);
   }
 
   /** How long one more call would wait, as far as the last ones tell. */
