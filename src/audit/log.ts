@@ -22,12 +22,13 @@ const COMMIT_MS = 2000;
 const QUEUE_RECORDS = 16_384;
 const QUEUE_BYTES = 16 * 1024 * 1024;
 /**
- * A commit costs about 90 µs of CPU whatever is in it. So under load (the last one had several records) the next one
- * waits until it has many, or for this long; a single caller never waits.
+ * A commit costs about 60 µs of CPU whatever is in it. Whoever waited for the last one, or already for the next while it was written,
+ * soon has another record (the outcome of the call, the next call): so the next one waits for as many records, or for this long. Few
+ * callers never wait.
  */
 const GATHER_MS = 1;
-const GATHER_FROM = 8;
-const GATHER_RECORDS = 32;
+const GATHER_FROM = 4;
+const GATHER_MOST = 256;
 /** How long a durable record may be in the journal only. */
 const FAN_OUT_MS = 50;
 const BLOCKED_MS = 1000;
@@ -95,8 +96,8 @@ class GroupCommit implements AuditTrail {
   #flying: Batch | undefined;
   #scheduled = false;
   #gather: NodeJS.Timeout | undefined;
-  /** Records of the last commit. */
-  #lastSize = 0;
+  /** Records that the next commit may wait for. */
+  #expected = 0;
   #fault: AuditUnavailable | undefined;
   #closed = false;
   #watchdog: NodeJS.Timeout | undefined;
@@ -145,7 +146,7 @@ class GroupCommit implements AuditTrail {
       if (chain.lost > 0) this.#linkGap(chain, this.#open, BUSY);
       const batch = this.#open;
       batch.add(chain, chain.link(this.#envelope(), encoded), 1);
-      if (this.#gather !== undefined && this.#open.size >= GATHER_RECORDS) this.#commit();
+      if (this.#gather !== undefined && this.#open.size >= this.#expected) this.#commit();
       else this.#schedule();
       return this.#mode === 'relaxed' ? DONE : batch.durable;
     } catch (cause) {
@@ -243,7 +244,7 @@ class GroupCommit implements AuditTrail {
   }
 
   #gathering(): boolean {
-    return this.#lastSize >= GATHER_FROM && this.#open.size < GATHER_RECORDS;
+    return this.#expected >= GATHER_FROM && this.#open.size < this.#expected;
   }
 
   readonly #commit = (): void => {
@@ -254,7 +255,6 @@ class GroupCommit implements AuditTrail {
     const batch = this.#open;
     this.#open = new Batch();
     this.#flying = batch;
-    this.#lastSize = batch.size;
     this.#watchdog = setTimeout(this.#overdue, COMMIT_MS);
     if (this.#journal.full) this.#rotate(batch);
     else this.#write(batch);
@@ -280,6 +280,7 @@ class GroupCommit implements AuditTrail {
 
   #committed(batch: Batch): void {
     clearTimeout(this.#watchdog);
+    this.#expected = Math.min(batch.size + this.#open.size, GATHER_MOST);
     this.#flying = undefined;
     this.#fault = undefined;
     batch.succeed(this.#markDirty);

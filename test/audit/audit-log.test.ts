@@ -436,6 +436,23 @@ void t.test('restart, clock going back, many tenants with few open files, rotati
   t.equal(statSync(join(dataDir, 'audit')).mode & 0o777, 0o700);
 });
 
+void t.test('callers that come back one after the other share a commit', async (t) => {
+  const dataDir = t.testdir();
+  const log = await logIn(dataDir);
+  const [callers, rounds] = [12, 40];
+  await Promise.all(
+    Array.from({ length: callers }, async (_, caller) => {
+      for (let round = 0; round < rounds; round += 1) {
+        await log.append(event('acme', `${caller}-${round}`));
+        for (let turns = 0; turns < caller; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }),
+  );
+  const commits = parseSegment(readFileSync(segments(dataDir)[0] as string))?.batches.length ?? 0;
+  t.ok(commits > 0 && commits < 1.5 * rounds, `${commits} commits of ${callers * rounds} records`);
+  await log.close();
+});
+
 void t.test('strict and relaxed', async (t) => {
   const dataDir = t.testdir();
   const strict = await logIn(dataDir, { mode: 'strict' });
