@@ -14,6 +14,8 @@ import { LEGACY_VERSIONS, MODERN_VERSIONS, SUPPORTED_VERSIONS } from './versions
 
 const PREFIX = 'io.modelcontextprotocol/';
 const VERSION_KEY = `${PREFIX}protocolVersion`;
+const CAPABILITIES_KEY = `${PREFIX}clientCapabilities`;
+const CLIENT_KEY = `${PREFIX}clientInfo`;
 const TOKEN_BYTES = 1024;
 const CLIENT_TEXT = 256;
 
@@ -89,9 +91,8 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
   if (headers.protocolVersion !== version) return mismatch('MCP-Protocol-Version', headers.protocolVersion, id);
   if (!MODERN_VERSIONS.includes(version)) return unsupported(version, id, MODERN_VERSIONS);
   if (headers.method !== method) return mismatch('Mcp-Method', headers.method, id);
-  const capabilities = objectAt(body, meta.get(`${PREFIX}clientCapabilities`));
-  if (capabilities === undefined)
-    return reject('params_invalid', `params._meta["${PREFIX}clientCapabilities"] is not an object`, id);
+  const capabilities = objectAt(body, meta.get(CAPABILITIES_KEY));
+  if (capabilities === undefined) return reject('params_invalid', `params._meta["${CAPABILITIES_KEY}"] is not an object`, id);
   if (!isModernMethod(method)) return { kind: 'rejection', failure: failure('method_unknown'), id };
   const mirrored = METHODS[method];
   let name = '';
@@ -103,7 +104,7 @@ function modern(headers: McpHeaders, envelope: Envelope): Classified {
   }
   const logLevel = levelAsked(envelope);
   if (logLevel === false) return reject('params_invalid', `params._meta["${PREFIX}logLevel"] is no level`, id);
-  const info = objectAt(body, meta.get(`${PREFIX}clientInfo`));
+  const info = objectAt(body, meta.get(CLIENT_KEY));
   return {
     kind: 'call',
     method,
