@@ -1,5 +1,5 @@
-// What a bare worker thread costs that loads the same code: the yardstick of the start and memory figures. Started as a process
-// of its own; prints one JSON object.
+// What a bare worker thread costs that loads the same code: the yardstick of the start and memory figures. A process of its own: with
+// a number it starts so many and prints one JSON object, as a child with a channel it starts one whenever it is asked.
 // Not responsible for isolation: these workers have none.
 // Invariant: the bundle is made of the very tool file that Leasehold serves, with the author's API in it.
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -11,8 +11,6 @@ import { build } from 'esbuild-wasm';
 import { memoryBytes } from './load/processes.ts';
 
 export interface BareWorkers {
-  /** Median from `new Worker` to its first message. */
-  readonly startMs: number;
   readonly bytesPerThread: number;
 }
 
@@ -42,6 +40,7 @@ async function bundleOf(kind: string, dir: string): Promise<string> {
   return outfile;
 }
 
+/** `ms`: from `new Worker` to its first message. */
 async function start(file: string): Promise<{ worker: Worker; ms: number }> {
   const begun = performance.now();
   const worker = new Worker(file, { env: {}, resourceLimits: { maxOldGenerationSizeMb: 64 } });
@@ -49,25 +48,32 @@ async function start(file: string): Promise<{ worker: Worker; ms: number }> {
   return { worker, ms: performance.now() - begun };
 }
 
-async function measure(kind: string, count: number): Promise<BareWorkers> {
-  const dir = await mkdtemp(join(tmpdir(), 'leasehold-bare-'));
-  const file = await bundleOf(kind, dir);
-  // The first one pays for what the process loads once.
-  const first = await start(file);
+async function measure(file: string, count: number): Promise<BareWorkers> {
   const before = memoryBytes(process.pid);
-  const times: number[] = [];
-  const workers = [first.worker];
-  for (let index = 0; index < count; index += 1) {
-    const { worker, ms } = await start(file);
-    workers.push(worker);
-    times.push(ms);
-  }
+  const workers: Worker[] = [];
+  for (let index = 0; index < count; index += 1) workers.push((await start(file)).worker);
   const bytesPerThread = (memoryBytes(process.pid) - before) / count;
   await Promise.all(workers.map((worker) => worker.terminate()));
-  await rm(dir, { recursive: true });
-  times.sort((a, b) => a - b);
-  return { startMs: times[times.length >> 1] as number, bytesPerThread };
+  return { bytesPerThread };
+}
+
+/** Answers each message with the milliseconds of one more start, until the channel closes. */
+async function answer(file: string): Promise<void> {
+  process.on('message', () => void start(file).then(({ ms }) => process.send?.(ms)));
+  process.send?.('ready');
+  await new Promise((resolve) => process.once('disconnect', resolve));
 }
 
 const [kind = 'tools', count = '10'] = process.argv.slice(2);
-process.stdout.write(`${JSON.stringify(await measure(kind, Number(count)))}\n`);
+const dir = await mkdtemp(join(tmpdir(), 'leasehold-bare-'));
+try {
+  const file = await bundleOf(kind, dir);
+  // The first one pays for what the process loads once.
+  const { worker } = await start(file);
+  if (process.send === undefined) process.stdout.write(`${JSON.stringify(await measure(file, Number(count)))}\n`);
+  else await answer(file);
+  await worker.terminate();
+} finally {
+  await rm(dir, { recursive: true });
+}
+process.exit();

@@ -34,16 +34,15 @@ function echoBars(rows: readonly Row[]): Bar[] {
   const bars: Bar[] = [];
   const modern = find('leasehold', '2026-07-28');
   const v2 = find('sdk-v2-fastify', '2026-07-28');
+  const lowlevel = find('sdk-v2-lowlevel', '2026-07-28');
   const pair = (ours: number, theirs: number) => ` (${Math.round(ours)} of ${Math.round(theirs)} µs)`;
   if (modern && v2) {
-    const main = pair(modern.cpuUsMain, v2.cpuUsMain);
-    const tree = pair(modern.cpuUsTree, v2.cpuUsTree);
-    bars.push(
-      below('2026-07-28 tools/call, supervisor CPU', 0.35, '×', modern.cpuUsMain / v2.cpuUsMain, `${main} of sdk-v2-fastify`),
-    );
-    bars.push(
-      below('2026-07-28 tools/call, process tree CPU', 0.6, '×', modern.cpuUsTree / v2.cpuUsTree, `${tree} of sdk-v2-fastify`),
-    );
+    const detail = (ours: number, theirs: number, cheapest: number | undefined) =>
+      `${pair(ours, theirs)} of sdk-v2-fastify${cheapest === undefined ? '' : `; ${(ours / cheapest).toFixed(2)}× of sdk-v2-lowlevel`}`;
+    const main = detail(modern.cpuUsMain, v2.cpuUsMain, lowlevel?.cpuUsMain);
+    const tree = detail(modern.cpuUsTree, v2.cpuUsTree, lowlevel?.cpuUsTree);
+    bars.push(below('2026-07-28 tools/call, supervisor CPU', 0.35, '×', modern.cpuUsMain / v2.cpuUsMain, main));
+    bars.push(below('2026-07-28 tools/call, process tree CPU', 0.6, '×', modern.cpuUsTree / v2.cpuUsTree, tree));
   }
   const legacy = find('leasehold', '2025-11-25');
   const v1 = find('sdk-v1', '2025-11-25');

@@ -53,6 +53,6 @@ export function readOptions(argv: readonly string[]): BenchOptions {
   const given = values.tenants === undefined ? {} : { tenants: Number(values.tenants) };
   const fixed = { json: values.json, quick: values.quick, only, connections: 32, ...given };
   return values.quick
-    ? { rounds: 2, sideRounds: 1, firstMs: 2500, warmupMs: 400, measureMs: 1000, samples: 4, tenants: 200, ...fixed }
+    ? { rounds: 2, sideRounds: 1, firstMs: 2500, warmupMs: 400, measureMs: 1000, samples: 8, tenants: 200, ...fixed }
     : { rounds: 5, sideRounds: 3, firstMs: 8000, warmupMs: 1000, measureMs: 3000, samples: 20, tenants: 10_000, ...fixed };
 }

@@ -47,7 +47,7 @@ const loads = await withSubjects(async (leasehold, peer) => {
   // The ceiling sends what Leasehold answers to the same call.
   const bytes = await answerTo(leasehold.target, { ...ECHO, era: '2026-07-28' });
   const ceiling = { ...raw, target: await teachRaw(raw, 'echo', bytes) };
-  const echoes = [leasehold, peer('sdk-v1'), peer('sdk-v2-fastify'), peer('fastmcp'), ceiling];
+  const echoes = [leasehold, peer('sdk-v1'), peer('sdk-v2-fastify'), peer('sdk-v2-lowlevel'), peer('fastmcp'), ceiling];
   const rows = wants('echo') ? await echoRows(echoes, options, say) : [];
   say('listing, payload, recovery, tenants');
   return {

@@ -29,6 +29,7 @@ export interface Subject {
 const PEER_ERAS: { readonly [name: string]: readonly Era[] } = {
   'sdk-v1': ['2025-11-25'],
   'sdk-v2-fastify': ['2026-07-28'],
+  'sdk-v2-lowlevel': ['2026-07-28'],
   fastmcp: ['2025-11-25'],
   'fastify-raw': ['2026-07-28'],
 };

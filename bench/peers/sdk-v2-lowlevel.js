@@ -1,4 +1,5 @@
-// @modelcontextprotocol/server behind Fastify, 2026-07-28: Fastify's parsed body passed in, JSON answers, low-level Server.
+// @modelcontextprotocol/server behind Fastify, 2026-07-28, in the cheapest form there is: the protocol layer `Server` alone, whose
+// handlers get arguments that nobody checked, and JSON answers.
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import Fastify from 'fastify';
@@ -10,7 +11,7 @@ const all = { ...tools, fetch_item: { run: async ({ url }) => (await request(url
 const listed = Object.entries(tools).map(([name, { description, inputSchema }]) => ({ name, description, inputSchema }));
 const handler = createMcpHandler(
   () => {
-    const server = new Server({ name: 'sdk-v2-fastify', version: '2.4.0' }, { capabilities: { tools: {} } });
+    const server = new Server({ name: 'sdk-v2-lowlevel', version: '2.4.0' }, { capabilities: { tools: {} } });
     server.setRequestHandler('tools/list', () => ({ tools: listed }));
     server.setRequestHandler('tools/call', async ({ params }) => ({
       content: [{ type: 'text', text: await all[params.name].run(params.arguments) }],

@@ -1,7 +1,9 @@
 // First calls: of a tenant whose pool sleeps, with and without a warm spare, beside a bare worker that loads the same bundle.
 // Not responsible for judging the figures (`bars`).
-// Invariant: every sample is the first call of another tenant, over an open connection, in a server that has served before.
-import { execFile } from 'node:child_process';
+// Invariant: every sample is the first call of another tenant, over an open connection, in a server that has served before; a bare
+// worker is started after each of them, so that what the machine does meanwhile falls on both.
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { BareWorkers } from '../bare-workers.ts';
@@ -33,6 +35,28 @@ export async function bareWorkers(kind: 'tools' | 'egress', count: number): Prom
   return JSON.parse(stdout) as BareWorkers;
 }
 
+/** A process with bare workers, ready to start another one. */
+class BareStarts implements AsyncDisposable {
+  readonly #child = fork(BARE, ['tools']);
+
+  static async begin(): Promise<BareStarts> {
+    const starts = new BareStarts();
+    await once(starts.#child, 'message');
+    return starts;
+  }
+
+  /** Milliseconds. */
+  async next(): Promise<number> {
+    this.#child.send('start');
+    return ((await once(this.#child, 'message')) as [number])[0];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.disconnect();
+    await once(this.#child, 'exit');
+  }
+}
+
 /** Milliseconds of one call over an open connection. */
 export async function timedCall(target: Target, name: string, args: object, expect: string): Promise<number> {
   const connection = await WireConnection.open(new URL(target.url));
@@ -52,7 +76,7 @@ export const timedEcho = (target: Target) => timedCall(target, 'echo', ECHO.para
 const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] as number;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function firstCalls(spares: number, samples: number) {
+async function firstCalls(spares: number, samples: number, after: () => Promise<unknown> = async () => undefined) {
   const estate = await Estate.create({ spares });
   try {
     const ids = Array.from({ length: samples }, (_, index) => `t${index}`);
@@ -69,6 +93,7 @@ async function firstCalls(spares: number, samples: number) {
       if (spares > 0) await pause(SPARE_MS);
       first.push(await timedEcho(target(id)));
       next.push(await timedEcho(target(id)));
+      await after();
     }
     const figures = { readyMs: server.readyMs, firstCallMs, tenantMs: middle(first), nextMs: middle(next) };
     await server.stop();
@@ -79,15 +104,16 @@ async function firstCalls(spares: number, samples: number) {
 }
 
 export async function startFigures(options: BenchOptions): Promise<StartFigures> {
-  const cold = await firstCalls(0, options.samples);
+  await using starts = await BareStarts.begin();
+  const bare: number[] = [];
+  const cold = await firstCalls(0, options.samples, async () => bare.push(await starts.next()));
   const warm = await firstCalls(1, Math.min(options.samples, 10));
-  const bare = await bareWorkers('tools', options.samples);
   return {
     serverReadyMs: cold.readyMs,
     firstCallMs: cold.firstCallMs,
     coldCallMs: cold.tenantMs,
     warmCallMs: warm.tenantMs,
     nextCallMs: cold.nextMs,
-    bareWorkerMs: bare.startMs,
+    bareWorkerMs: middle(bare),
   };
 }

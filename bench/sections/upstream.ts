@@ -26,7 +26,7 @@ const STORM_TOOL = JSON.stringify({
 });
 
 export interface UpstreamRow {
-  readonly name: 'leasehold' | 'sdk-v2-fastify' | 'undici';
+  readonly name: 'leasehold' | 'sdk-v2-lowlevel' | 'undici';
   readonly measured: Measured;
 }
 export interface StormFigures {
@@ -45,7 +45,7 @@ export async function upstreamFigures(options: BenchOptions): Promise<UpstreamFi
   const upstream = await Upstream.start();
   const { origin } = upstream;
   const estate = await Estate.create({ egress: { privateOrigins: [origin] } });
-  const peer = await startPeer('sdk-v2-fastify');
+  const peer = await startPeer('sdk-v2-lowlevel');
   try {
     const oauth = {
       type: 'oauth2',
@@ -73,7 +73,7 @@ export async function upstreamFigures(options: BenchOptions): Promise<UpstreamFi
     const viaSdk = { ...item, params: { name: 'fetch_item', arguments: { url: `${origin}/items/7` } } };
     const ways = [
       { name: 'leasehold', load: () => loadCall(target, server.pid, item, options), rounds: [] as Measured[] },
-      { name: 'sdk-v2-fastify', load: () => loadCall(peer.target, peer.server.pid, viaSdk, options), rounds: [] as Measured[] },
+      { name: 'sdk-v2-lowlevel', load: () => loadCall(peer.target, peer.server.pid, viaSdk, options), rounds: [] as Measured[] },
       { name: 'undici', load: () => loadDirect(direct), rounds: [] as Measured[] },
     ] as const;
     for (let round = 0; round < options.sideRounds; round += 1) for (const way of ways) way.rounds.push(await way.load());
