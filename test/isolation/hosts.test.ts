@@ -384,6 +384,7 @@ t.test('threads that go wrong', async (t) => {
     ['no_result', 'internal_error'],
     ['bad_outcome', 'internal_error'],
     ['bad_notice', 'worker_lost'],
+    ['no_number', 'worker_lost'],
     ['unheard_of', 'worker_lost'],
   ] as const;
   for (const [tool, expected] of faults) {

@@ -13,7 +13,7 @@ import { endOf } from './call-result.ts';
 import { cancelFailure, type HostCall } from './host-call.ts';
 import { lossCode, PoolThreads } from './pool-threads.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
-import { failureFits, noticeFits, requestFits } from './thread-guard.ts';
+import { callOf, failureFits, noticeFits, requestFits } from './thread-guard.ts';
 import { memoryLimit, ThreadMeter } from './thread-meter.ts';
 import type { ThreadSlot } from './thread-slot.ts';
 
@@ -212,7 +212,9 @@ export class HostPool {
   #message(slot: ThreadSlot, message: FromThread): void {
     slot.turned(performance.now());
     if (message?.t === 'pong') return;
-    const call = slot.calls.get(message?.call);
+    const number = callOf(message);
+    if (number === undefined) return slot.terminate();
+    const call = slot.calls.get(number);
     // A late message of a call that has ended.
     if (call === undefined) return;
     let fits = false;

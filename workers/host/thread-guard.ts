@@ -115,6 +115,12 @@ function variant(of: Fields, tag: string, value: unknown): boolean {
   return typeof name === 'string' && Object.hasOwn(of, name) && of[name]?.(value) === true;
 }
 
+/** Whose message it is, as far as it says so. */
+export function callOf(message: unknown): number | undefined {
+  const { call } = record(message) ? message : {};
+  return integer(0, Number.MAX_SAFE_INTEGER)(call) ? (call as number) : undefined;
+}
+
 export function failureFits(value: unknown): value is Failure {
   return aFailure(value);
 }
