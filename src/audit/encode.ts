@@ -11,6 +11,8 @@ const FIELD = 256;
 const REASON = 1024;
 const ARG_NAME = 64;
 const ARGS = 64;
+/** As much of a text as is looked at behind what is kept of it: a credential that begins before the cut is known by then. */
+const BEYOND = 2048;
 
 /** Its own JSON, and no credential: `redact` knows none without an underscore, a dot, a space or a percent sign. */
 const BARE = /^[0-9A-Za-z-]*$/;
@@ -23,7 +25,7 @@ function escapeUnit(unit: string): string {
 /** A JSON string without credentials, cut to `cap` UTF-16 units. */
 export function quote(text: string, cap: number = FIELD): string {
   if (text.length <= cap && BARE.test(text)) return `"${text}"`;
-  const safe = redact(text);
+  const safe = redact(text.slice(0, cap + BEYOND));
   const cut = safe.length > cap ? `${safe.slice(0, cap - 3)}...` : safe;
   return PLAIN.test(cut) ? `"${cut}"` : JSON.stringify(cut).replace(BEYOND_ASCII, escapeUnit);
 }

@@ -23,12 +23,13 @@ const QUEUE_RECORDS = 16_384;
 const QUEUE_BYTES = 16 * 1024 * 1024;
 /**
  * A commit costs about 60 µs of CPU whatever is in it. Whoever waited for the last one, or already for the next while it was written,
- * soon has another record (the outcome of the call, the next call): so the next one waits for as many records, or for this long. Few
- * callers never wait.
+ * soon has another record (the outcome of the call, the next call): so the next one waits for as many records, or for this long.
  */
 const GATHER_MS = 1;
+/** Fewer are not waited for: a commit of three costs little more time than the wait. */
 const GATHER_FROM = 4;
-const GATHER_MOST = 256;
+/** All who wait for a commit go on in one turn of the loop: of more, the last would wait for the work of too many others. */
+const GATHER_MOST = 32;
 /** How long a durable record may be in the journal only. */
 const FAN_OUT_MS = 50;
 const BLOCKED_MS = 1000;

@@ -5,7 +5,7 @@
 
 const NOTHING = Buffer.alloc(0);
 const LEAST_BYTES = 4096;
-/** Room beyond this is given back as soon as nothing is pending. */
+/** Of a larger room, most is given back when little is pending. */
 const KEPT_BYTES = 1024 * 1024;
 const LINE_FEED = 0x0a;
 
@@ -36,9 +36,14 @@ export class PendingLines {
 
   /** The first `count` bytes are where they belong. */
   drop(count: number): void {
-    this.#room.copyWithin(0, count, this.#length);
-    this.#length -= count;
-    if (this.#room.length > KEPT_BYTES) this.release();
+    const left = this.#length - count;
+    const smaller = Math.max(4 * left, LEAST_BYTES);
+    if (this.#room.length > KEPT_BYTES && smaller < this.#room.length / 2) {
+      const room = Buffer.allocUnsafeSlow(smaller);
+      this.#room.copy(room, 0, count, this.#length);
+      this.#room = room;
+    } else this.#room.copyWithin(0, count, this.#length);
+    this.#length = left;
   }
 
   /** Gives the room back where nothing is pending. */

@@ -1,6 +1,7 @@
 // What a request asks to have run, and the input of the run as bytes: tools/call, prompts/get, resources/read, completion/complete.
 // Not responsible for running it (`operate`) or for whether the caller may (the backend).
 // Invariant: arguments of tools and prompts are never parsed here; what is made here is small.
+import { ARGUMENT_NAMES, NAME_LENGTH } from '../shared/argument-shape.ts';
 import { type Failure, failure } from '../shared/errors.ts';
 import { objectAt, rawAt } from './body.ts';
 import type { ArgumentShape, Envelope } from './envelope.ts';
@@ -74,7 +75,9 @@ function completionOf({ body, params }: Envelope, view: ToolsetView | undefined)
   const given = objectAt(body, params?.get('context'))?.['arguments'];
   const known = typeof given === 'object' && given !== null ? textsOf(given) : {};
   const args = Buffer.from(JSON.stringify({ argument: name, value, given: known }));
-  const shape = [[name, value] as const, ...Object.entries(known)].map(([of, text]) => ({ name: of, bytes: text.length }));
+  const shape = [[name, value] as const, ...Object.entries(known)]
+    .slice(0, ARGUMENT_NAMES)
+    .map(([of, text]) => ({ name: of.slice(0, NAME_LENGTH), bytes: text.length }));
   return { asked, args, shape };
 }
 

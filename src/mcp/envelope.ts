@@ -2,6 +2,7 @@
 // Not responsible for what a method or a revision requires (`classify`).
 // Invariant: one pass; no member of the message, of `params`, of `_meta` or of the arguments' top level stands twice, so no two
 // readers of these bytes can disagree; ids keep their exact text.
+import { ARGUMENT_NAMES, NAME_LENGTH } from '../shared/argument-shape.ts';
 import {
   CLOSE_BRACE,
   COMMA,
@@ -24,9 +25,6 @@ export const ENVELOPE_BYTES = 65_536;
 export const ANSWER_BYTES = 262_144;
 const ID_BYTES = 1024;
 const METHOD_BYTES = 256;
-/** Arguments whose name and size are told to the audit. */
-const SHAPES = 128;
-const SHAPE_NAME = 128;
 /** Members of `params` or `_meta`. */
 const MEMBERS = 64;
 
@@ -170,8 +168,8 @@ class Scan {
     const shape: ArgumentShape[] = [];
     if (this.argsMembers === undefined) return shape;
     for (const [name, range] of this.argsMembers) {
-      if (shape.length === SHAPES) break;
-      shape.push({ name: name.length > SHAPE_NAME ? name.slice(0, SHAPE_NAME) : name, bytes: range.end - range.start });
+      if (shape.length === ARGUMENT_NAMES) break;
+      shape.push({ name: name.slice(0, NAME_LENGTH), bytes: range.end - range.start });
     }
     return shape;
   }

@@ -1,8 +1,10 @@
 // The names and sizes of the arguments of a call, for the audit, from their JSON text.
-// Not responsible for checking them. Invariant: never a value; at most ARGUMENT_NAMES names; never throws.
+// Not responsible for checking them. Invariant: never a value; at most ARGUMENT_NAMES names, none longer than NAME_LENGTH; never throws.
 import { CLOSE_BRACE, COMMA, OPEN_BRACE, QUOTE, skipColon, skipSpace, skipString, skipValue } from './json-scan.ts';
 
-const ARGUMENT_NAMES = 128;
+/** Arguments that are told of, and characters of a name. */
+export const ARGUMENT_NAMES = 128;
+export const NAME_LENGTH = 128;
 const decoder = new TextDecoder();
 
 export function argumentShape(json: Uint8Array): { name: string; bytes: number }[] {
@@ -13,7 +15,7 @@ export function argumentShape(json: Uint8Array): { name: string; bytes: number }
   while (json[at] === QUOTE && shape.length < ARGUMENT_NAMES) {
     const nameEnd = skipString(json, at + 1, json.length);
     if (nameEnd < 0) break;
-    const name = nameOf(json.subarray(at, nameEnd));
+    const name = nameOf(json.subarray(at, nameEnd)).slice(0, NAME_LENGTH);
     const from = skipColon(json, nameEnd, json.length);
     if (from < 0) break;
     const to = skipValue(json, from, json.length, 1);
