@@ -31,6 +31,13 @@ export function textAt(body: Body, range: Range | undefined): string | undefined
   return textBetween(body, range.start + 1, range.end - 1);
 }
 
+/**
+ * A copy, for what is kept beyond the request: V8 makes a longer slice of a text a reference to the whole of it.
+ */
+export function copied(text: string): string {
+  return Buffer.from(text).toString();
+}
+
 /** The JSON text at `range`. */
 export function rawAt({ ascii, bytes }: Body, { start, end }: Range): string {
   return ascii === undefined ? bytes.toString('utf8', start, end) : ascii.slice(start, end);

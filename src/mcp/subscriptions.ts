@@ -5,7 +5,7 @@
 import { failure } from '../shared/errors.ts';
 import { type Answer, text } from './answer.ts';
 import { type InboundCall, reject, type Rejection } from './classify.ts';
-import { objectAt } from './body.ts';
+import { copied, objectAt } from './body.ts';
 import type { Inbound } from './inbound.ts';
 import { ifAllowed } from './standing.ts';
 
@@ -101,7 +101,8 @@ export class Subscriptions {
       };
     }
     const filter: Filter = { lists: asked.lists, uris: new Set([...asked.uris].filter((uri) => this.#mayRead(inbound, uri))) };
-    const subscription: Subscription = { answer, inbound, owner, filter, id, meta: `"_meta":{"${SUBSCRIPTION_ID}":${id}}` };
+    const own = copied(id);
+    const subscription: Subscription = { answer, inbound, owner, filter, id: own, meta: `"_meta":{"${SUBSCRIPTION_ID}":${own}}` };
     this.#add(subscription);
     answer.open();
     send(subscription, 'notifications/subscriptions/acknowledged', `"notifications":${honoured(filter)}`);

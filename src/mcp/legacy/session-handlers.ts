@@ -1,6 +1,7 @@
 // What a client says to its session rather than to a tool: the level of log messages, and which resources it watches.
 // Not responsible for lists and calls (`handlers`) or for sending what was asked for (`streams`, `leg`).
 // Invariant: what a session remembers for its client is bounded; a resource that the caller may not read cannot be watched.
+import { copied } from '../body.ts';
 import { SetLevelRequestSchema, SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { failure } from '../../shared/errors.ts';
 import { isLogLevel } from '../log-messages.ts';
@@ -25,7 +26,7 @@ export function installSessionHandlers(session: Session, backend: McpBackend): v
     if (uri.length > URI_CHARACTERS || !backend.readable(principal, uri))
       throw mcpError(failure('resource_unknown'), correlation);
     if (session.watched.size >= URIS && !session.watched.has(uri)) throw mcpError(failure('concurrency_limit'), correlation);
-    session.watched.add(uri);
+    session.watched.add(copied(uri));
     return {};
   });
   server.setRequestHandler(UnsubscribeRequestSchema, ({ params: { uri } }) => {
