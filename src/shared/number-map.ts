@@ -1,5 +1,6 @@
 // A map from whole numbers to what is under way: entries that come and go with every call.
-// Not responsible for order: `values` gives them in any. Why not a `Map`: V8 ties each table that a growing, shrinking or cleared
+// Not responsible for order (`values` gives them in any) nor for giving room back: it stays as large as it once had to be, and `values`
+// looks at all of it. Why not a `Map`: V8 ties each table that a growing, shrinking or cleared
 // Map or Set leaves behind to the one after it, so that once a table has become old, none of its successors, nor anything that was
 // in them, is freed before the next full collection. With some thousand entries a second that kept all calls of the last seconds
 // alive, and doubled the work of the garbage collector (`bench/micro/under-way.ts`).

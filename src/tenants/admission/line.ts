@@ -19,7 +19,7 @@ export interface Waiting {
 
 /** How much one call weighs in the mean duration: about the last twenty count. */
 const MEAN_SHARE = 0.05;
-/** Subjects that are remembered although nothing of theirs runs, beside as many as there are calls. */
+/** Subjects that are remembered at all, beside two for each call under way. */
 const SUBJECTS = 64;
 
 export class Line {
