@@ -41,19 +41,27 @@ class BareStarts implements AsyncDisposable {
 
   static async begin(): Promise<BareStarts> {
     const starts = new BareStarts();
-    await once(starts.#child, 'message');
+    await starts.#told();
     return starts;
   }
 
   /** Milliseconds. */
   async next(): Promise<number> {
     this.#child.send('start');
-    return ((await once(this.#child, 'message')) as [number])[0];
+    return (await this.#told()) as number;
+  }
+
+  async #told(): Promise<unknown> {
+    const ended = once(this.#child, 'exit').then(() => Promise.reject(new Error('the bare workers ended')));
+    ended.catch(() => undefined);
+    const [message] = (await Promise.race([once(this.#child, 'message'), ended])) as [unknown];
+    return message;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.#child, 'exit');
     this.#child.disconnect();
-    await once(this.#child, 'exit');
+    await ended;
   }
 }
 
