@@ -43,7 +43,7 @@ export interface AuditOptions {
   readonly dataDir: string;
   /**
    * `strict`: a commit begins with the first record that waits. `grouped`: it gathers the records of one turn of the event
-   * loop, under load of about a millisecond. Both resolve after the commit. `relaxed`: resolves at once, and may lose up to
+   * loop, with several callers of up to a millisecond. Both resolve after the commit. `relaxed`: resolves at once, and may lose up to
    * a second of records in a crash.
    */
   readonly mode: AuditMode;
