@@ -10,8 +10,10 @@ const t = {
   teardown: (close: () => unknown) => void closers.push(close),
   comment: (text: string) => void process.stderr.write(`${text}\n`),
 };
-const tools = { 'who.ts': toolset(CROSSING_TOOL) };
-const served = await serve(t as never, { tenants: Object.fromEntries(TENANTS.map((id) => [id, { tools }])) });
+// As fast as the machine can.
+const tenant = { limits: { callsPerSecond: 100_000 } };
+const files = { tenant, tools: { 'who.ts': toolset(CROSSING_TOOL) } };
+const served = await serve(t as never, { tenants: Object.fromEntries(TENANTS.map((id) => [id, files])) });
 const begun = performance.now();
 try {
   const { answered, cancelled, crossed, failed } = await cross(served, COUNT);
