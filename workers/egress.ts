@@ -1,6 +1,7 @@
 // Entry of an egress thread: the declared tools of one tenant and its connections, for one life of the thread.
 // Not responsible for recovery or policy: it runs what the supervisor orders and reports what became of it.
 // Invariant: loaded once, for one tenant; nothing throws across; no tenant code and no tenant file ever runs here.
+import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel, parentPort, threadId, workerData } from 'node:worker_threads';
 import { type EgressTools, EgressToolsSchema } from '../src/boundary/egress.ts';
 import {
@@ -77,6 +78,8 @@ async function egress({ call, order, body }: EgressTask): Promise<EgressResult> 
     const rooms = await loaded;
     if ('code' in rooms) return { outcome: { status: 'denied', sent: false, failure: failure('toolset_broken') } };
     const { outcome, body: answer } = await runOrder(rooms, order, body, abort.signal);
+    // undici frees a connection one turn after its response: who asks again at once must find it, and not open another.
+    await turn();
     const given = answer === undefined ? undefined : giveBody(port, call, answer);
     return given === undefined ? { outcome } : { outcome, body: given };
   } catch (error) {
