@@ -26,7 +26,7 @@ const QUEUE_BYTES = 16 * 1024 * 1024;
  * soon has another record (the outcome of the call, the next call): so the next one waits for as many records, or for this long.
  */
 const GATHER_MS = 1;
-/** Fewer are not waited for: a commit of three costs little more time than the wait. */
+/** With fewer callers the wait would be felt, and spare little. */
 const GATHER_FROM = 4;
 /** All who wait for a commit go on in one turn of the loop: of more, the last would wait for the work of too many others. */
 const GATHER_MOST = 32;

@@ -31,9 +31,7 @@ export function textAt(body: Body, range: Range | undefined): string | undefined
   return textBetween(body, range.start + 1, range.end - 1);
 }
 
-/**
- * A copy, for what is kept beyond the request: V8 makes a longer slice of a text a reference to the whole of it.
- */
+/** A copy, for what is kept beyond the request: V8 makes a longer slice of a text a reference to the whole of it. */
 export function copied(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -89,7 +89,6 @@ type Visit = (scan: Scan, name: string, at: number) => number;
 
 class Scan {
   readonly body: Body;
-  readonly bytes: Buffer;
   readonly root = new Map<string, Range>();
   params: Map<string, Range> | undefined;
   meta: Map<string, Range> | undefined;
@@ -98,12 +97,12 @@ class Scan {
 
   constructor(body: Body) {
     this.body = body;
-    this.bytes = body.bytes;
   }
 
   /** Reads the object at `from` into `members`; `visit` skips each value. Returns the position behind the object, or a fault. */
   object(from: number, depth: number, members: Map<string, Range>, visit: Visit, most: number): number {
-    const { body, bytes } = this;
+    const { body } = this;
+    const { bytes } = body;
     const end = bytes.length;
     if (depth >= MAX_DEPTH) return TOO_DEEP;
     let at = skipSpace(bytes, from + 1, end);
@@ -130,7 +129,8 @@ class Scan {
   }
 
   finish(): Envelope | EnvelopeFault {
-    const { body, bytes, root } = this;
+    const { body, root } = this;
+    const { bytes } = body;
     const idRange = root.get('id');
     const id = idRange === undefined ? undefined : idText(body, idRange);
     const invalid = (reason: string): EnvelopeFault => ({ fault: 'request_invalid', reason, id });
@@ -195,15 +195,15 @@ function lengthOf(range: Range | undefined): number {
 }
 
 function rootMember(scan: Scan, name: string, at: number): number {
-  if (name === 'params' && scan.params === undefined && scan.bytes[at] === OPEN_BRACE) {
+  if (name === 'params' && scan.params === undefined && scan.body.bytes[at] === OPEN_BRACE) {
     scan.params = new Map();
     return scan.object(at, 1, scan.params, paramsMember, MEMBERS);
   }
-  return skipValue(scan.bytes, at, scan.bytes.length, 1);
+  return skipValue(scan.body.bytes, at, scan.body.bytes.length, 1);
 }
 
 function paramsMember(scan: Scan, name: string, at: number): number {
-  if (scan.bytes[at] === OPEN_BRACE) {
+  if (scan.body.bytes[at] === OPEN_BRACE) {
     if (name === 'arguments' && scan.argsMembers === undefined) {
       scan.argsMembers = new Map();
       const end = scan.object(at, 2, scan.argsMembers, skipMember, Number.MAX_SAFE_INTEGER);
@@ -215,11 +215,11 @@ function paramsMember(scan: Scan, name: string, at: number): number {
       return scan.object(at, 2, scan.meta, skipMember, MEMBERS);
     }
   }
-  return skipValue(scan.bytes, at, scan.bytes.length, 2);
+  return skipValue(scan.body.bytes, at, scan.body.bytes.length, 2);
 }
 
 function skipMember(scan: Scan, _name: string, at: number): number {
-  return skipValue(scan.bytes, at, scan.bytes.length, 3);
+  return skipValue(scan.body.bytes, at, scan.body.bytes.length, 3);
 }
 
 function idText(body: Body, range: Range): string | undefined {

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
+import { argumentShape } from '../../src/shared/argument-shape.ts';
 import { newCorrelationId } from '../../src/shared/ids.ts';
 import { NumberMap } from '../../src/shared/number-map.ts';
 
@@ -69,5 +70,15 @@ void t.test('correlation ids are ULIDs', async (t) => {
   t.ok(
     seen.every((letters) => letters === 32),
     'every place takes every letter',
+  );
+});
+
+void t.test('of arguments the audit is told so many, and so much of a name', async (t) => {
+  const args = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`${n}-`.repeat(100_000 / 200), n]));
+  const shape = argumentShape(Buffer.from(JSON.stringify(args)));
+  t.equal(shape.length, 128);
+  t.ok(
+    shape.every(({ name }) => name.length <= 128),
+    'names are cut',
   );
 });
